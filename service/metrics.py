@@ -1,0 +1,91 @@
+"""Every metric of the service, declared once. `docs/operations.md` lists them, and a test compares the two."""
+
+from collections.abc import Callable, Iterable, Mapping
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.gc_collector import GCCollector
+from prometheus_client.platform_collector import PlatformCollector
+from prometheus_client.process_collector import ProcessCollector
+from prometheus_client.registry import Collector
+
+CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+_SIZES = (1, 2, 4, 8, 16, 32, 64, 128, 256)
+
+
+class Metrics:
+    """The metrics of one application, in a registry of their own so that two applications do not mix."""
+
+    def __init__(self) -> None:
+        self.registry = registry = CollectorRegistry()
+        self.deliveries = Counter(
+            "whydenied_deliveries_total",
+            "Deliveries to /ingest by connection and outcome.",
+            ["connection", "outcome"],
+            registry=registry,
+        )
+        self.delivery_seconds = Histogram(
+            "whydenied_delivery_seconds", "Time from a delivery's headers to its acknowledgement.", registry=registry
+        )
+        self.events = Counter(
+            "whydenied_events_total",
+            "Events accepted by connection; kind is new or duplicate.",
+            ["connection", "kind"],
+            registry=registry,
+        )
+        self.matches = Counter(
+            "whydenied_matches_total",
+            "New events by the verdict of the rule that answered; none where no rule did.",
+            ["verdict"],
+            registry=registry,
+        )
+        self.commit_batch_size = Histogram(
+            "whydenied_commit_batch_size", "Events per database transaction.", buckets=_SIZES, registry=registry
+        )
+        self.queue_depth = Gauge(
+            "whydenied_queue_depth", "Submissions that wait for their transaction.", registry=registry
+        )
+        self.llm_calls = Counter(
+            "whydenied_llm_calls_total", "LLM calls by model and outcome.", ["model", "outcome"], registry=registry
+        )
+        self.llm_tokens = Counter(
+            "whydenied_llm_tokens_total",
+            "LLM tokens by model; direction is input or output.",
+            ["model", "direction"],
+            registry=registry,
+        )
+        self.llm_cost = Counter(
+            "whydenied_llm_cost_dollars_total", "Estimated cost of LLM calls.", ["model"], registry=registry
+        )
+        self.llm_seconds = Histogram(
+            "whydenied_llm_seconds",
+            "Time of one LLM call.",
+            ["model"],
+            buckets=(0.5, 1, 2, 5, 10, 20, 30, 60, 120),
+            registry=registry,
+        )
+        ProcessCollector(registry=registry)
+        PlatformCollector(registry=registry)
+        GCCollector(registry=registry)
+
+    def count_failures_with(self, counts: Callable[[], Mapping[str, int]]) -> None:
+        """Report `whydenied_failures` by review status, read by `counts` whenever metrics are asked for."""
+        self.registry.register(_Failures(counts))
+
+    def page(self) -> bytes:
+        """The text that a Prometheus server scrapes. Blocks on the database."""
+        return generate_latest(self.registry)
+
+
+class _Failures(Collector):
+    def __init__(self, counts: Callable[[], Mapping[str, int]]) -> None:
+        self._counts = counts
+
+    def describe(self) -> Iterable[Metric]:
+        return [GaugeMetricFamily("whydenied_failures", "Failures by review status.", labels=["status"])]
+
+    def collect(self) -> Iterable[Metric]:
+        family = GaugeMetricFamily("whydenied_failures", "Failures by review status.", labels=["status"])
+        for status, count in self._counts().items():
+            family.add_metric([status], count)
+        return [family]

@@ -1,0 +1,174 @@
+"""Every setting of the service, read from `WHYDENIED_*` variables in one place.
+
+Only `service.app` and `service.cli` read this module; everything below gets plain values. `docs/configuration.md`
+lists the same fields, and a test compares the two.
+"""
+
+import difflib
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Literal, Self
+
+from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+PREFIX = "WHYDENIED_"
+MIB = 1024 * 1024
+_PACKAGE = Path(__file__).resolve().parent
+
+
+class SettingsError(Exception):
+    """A setting is wrong. The message names each variable and what it may be; it repeats no secret."""
+
+
+def _data_folder(name: str) -> Path:
+    """The checkout's folder where there is one, else the copy inside the installed package."""
+    checkout = _PACKAGE.parent / name
+    return checkout if checkout.is_dir() else _PACKAGE / "_data" / name
+
+
+class Settings(BaseSettings):
+    """Values of one running service. Secrets print masked."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX, env_ignore_empty=True, extra="ignore", frozen=True, hide_input_in_errors=True
+    )
+
+    data_dir: Path = Field(Path("var"), description="Folder for the embedded database and the generated key.")
+    database_url: str | None = Field(
+        None,
+        repr=False,
+        description="`sqlite:///path` or `postgresql://user:password@host/name`. Default: SQLite in the data folder.",
+    )
+    public_url: str | None = Field(
+        None, description="Address that browsers and senders use, e.g. `https://whydenied.example.com`."
+    )
+    secret_key: SecretStr | None = Field(
+        None, description="Master key, 32 characters or more. Default: generated once into the data folder."
+    )
+    secret_key_file: Path | None = Field(None, description="File that holds the master key.")
+    admin_api_key: SecretStr | None = Field(
+        None, description="Presets one API key of scope `admin`, 20 characters or more, for automation."
+    )
+    admin_api_key_file: Path | None = Field(None, description="File that holds that API key.")
+    connections: Path | None = Field(None, description="YAML file that declares connections.")
+    rules_dir: Path = Field(default_factory=lambda: _data_folder("rules"), description="Folder of rule packs.")
+    prompts_dir: Path = Field(default_factory=lambda: _data_folder("prompts"), description="Folder of prompts.")
+
+    llm_provider: str = Field("anthropic", description="LLM provider: a module of `service/llm`.")
+    llm_api_key: SecretStr | None = Field(
+        None, description="Key of the LLM provider. Without one, only rules answer and nothing leaves the service."
+    )
+    llm_api_key_file: Path | None = Field(None, description="File that holds the key of the LLM provider.")
+    llm_model: str | None = Field(None, description="Model for failures that no rule knows. Default: the provider's.")
+    llm_base_url: str | None = Field(None, description="Address of the provider's API, for a gateway or proxy.")
+    llm_concurrency: int = Field(4, ge=1, le=100, description="LLM calls in flight at once in this process.")
+    worker: bool = Field(True, description="Run background jobs (LLM analyses) in this process.")
+
+    redact_emails: bool = Field(False, description="Mask e-mail addresses too. They often are the principal.")
+    max_body_bytes: int = Field(
+        5 * MIB, ge=1024, description="Largest delivery as sent, in bytes. Sentry connections: 20 MiB at least."
+    )
+    max_inflated_bytes: int = Field(
+        20 * MIB, ge=1024, description="Largest delivery after decompression, in bytes. Sentry: 100 MiB at least."
+    )
+    max_text_chars: int = Field(
+        100_000, ge=1000, description="Longest error text of one event, in characters; the API refuses more."
+    )
+    body_timeout: float = Field(30.0, gt=0, description="Seconds a sender has to deliver its whole body.")
+    queue_limit: int = Field(10_000, ge=1, description="Events waiting for the database before senders get 503.")
+
+    session_hours: int = Field(12, ge=1, le=24 * 30, description="Hours until a sign-in ends.")
+    secure_cookies: bool | None = Field(
+        None, description="Send the session cookie over HTTPS only. Default: yes when the public URL is https."
+    )
+    trusted_proxies: str = Field(
+        "127.0.0.1", description="Addresses whose `X-Forwarded-*` headers are believed, comma separated."
+    )
+    metrics_public: bool = Field(
+        True, description="Serve `/metrics` to everyone. If no, it needs an API key of scope `read`."
+    )
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        "info", description="Least important log line shown."
+    )
+    log_format: Literal["json", "console"] = Field("json", description="`json` for machines, `console` for people.")
+
+    @field_validator("public_url")
+    @classmethod
+    def _is_web_address(cls, value: str | None) -> str | None:
+        if value and not value.startswith(("http://", "https://")):
+            raise ValueError("must start with http:// or https://")
+        return value.rstrip("/") if value else None
+
+    @field_validator("database_url")
+    @classmethod
+    def _is_known_database(cls, value: str | None) -> str | None:
+        if value and not value.startswith(("sqlite://", "postgresql://", "postgresql+psycopg://", "postgres://")):
+            raise ValueError("must start with sqlite:/// or postgresql://")
+        return value or None
+
+    @model_validator(mode="after")
+    def _reads_files(self) -> Self:
+        for name in ("secret_key", "admin_api_key", "llm_api_key"):
+            self._read_file(name)
+        _at_least(self.secret_key, 32, "secret_key")
+        _at_least(self.admin_api_key, 20, "admin_api_key")
+        return self
+
+    def _read_file(self, name: str) -> None:
+        path: Path | None = getattr(self, f"{name}_file")
+        if path is None:
+            return
+        if getattr(self, name) is not None:
+            raise ValueError(f"set {PREFIX}{name.upper()} or {PREFIX}{name.upper()}_FILE, not both")
+        try:
+            value = path.read_text(encoding="utf-8").strip()
+        except (OSError, UnicodeDecodeError) as error:
+            raise ValueError(f"{PREFIX}{name.upper()}_FILE: cannot read {path}: {type(error).__name__}") from error
+        if not value:
+            raise ValueError(f"{PREFIX}{name.upper()}_FILE: {path} is empty")
+        # The model is frozen for its users; this validator is part of its construction.
+        object.__setattr__(self, name, SecretStr(value))
+
+    @property
+    def database(self) -> str:
+        """The database URL in use."""
+        return self.database_url or f"sqlite:///{(self.data_dir / 'whydenied.db').resolve()}"
+
+    @property
+    def cookies_are_secure(self) -> bool:
+        if self.secure_cookies is not None:
+            return self.secure_cookies
+        return bool(self.public_url and self.public_url.startswith("https://"))
+
+
+def _at_least(secret: SecretStr | None, length: int, name: str) -> None:
+    if secret is not None and len(secret.get_secret_value()) < length:
+        raise ValueError(f"{PREFIX}{name.upper()} must have {length} characters or more")
+
+
+def load_settings() -> Settings:
+    """Read the environment. Raises `SettingsError` with one line per problem."""
+    try:
+        return Settings()
+    except ValidationError as error:
+        raise SettingsError("\n".join(_problems(error))) from None
+
+
+def _problems(error: ValidationError) -> Iterator[str]:
+    for problem in error.errors(include_url=False, include_input=False):
+        name = ".".join(str(part) for part in problem["loc"]).upper()
+        message = problem["msg"].removeprefix("Value error, ")
+        yield f"{PREFIX}{name}: {message}" if name else message
+
+
+def unknown_variables() -> list[str]:
+    """A line for each `WHYDENIED_*` variable that no setting reads, with the nearest name."""
+    known = {f"{PREFIX}{name}".upper() for name in Settings.model_fields}
+    lines = []
+    for name in sorted(os.environ):
+        if name.upper().startswith(PREFIX) and name.upper() not in known:
+            near = difflib.get_close_matches(name.upper(), known, n=1)
+            lines.append(f"{name} is not a setting" + (f"; did you mean {near[0]}?" if near else ""))
+    return lines

@@ -1,0 +1,117 @@
+"""One pure ASGI layer around everything but ingest: request id, security headers, cross-site refusal, last resort.
+
+Cross-site requests that change state are refused by what browsers say about themselves (`Sec-Fetch-Site`, then
+`Origin`), so forms need no token. A request with its own `Authorization` header cannot be forged by a page.
+"""
+
+import re
+import time
+import uuid
+from collections.abc import Mapping
+from urllib.parse import urlsplit
+
+import structlog
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from service.web.problems import MEDIA_TYPE, crash_detail, problem_body
+
+log = structlog.get_logger(__name__)
+
+POLICY = "default-src 'self'; base-uri 'none'; object-src 'none'; form-action 'self'; frame-ancestors 'none'"
+_HEADERS = [
+    (b"content-security-policy", POLICY.encode()),
+    (b"x-content-type-options", b"nosniff"),
+    (b"x-frame-options", b"DENY"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"cross-origin-opener-policy", b"same-origin"),
+    (b"cross-origin-resource-policy", b"same-origin"),
+]
+_HSTS = (b"strict-transport-security", b"max-age=31536000")
+_SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{8,64}")
+_PROBE_PATHS = frozenset({"/healthz", "/readyz", "/metrics"})
+
+
+class Shield:
+    """Wraps the application. `public_origin` is the origin that browsers use, when a proxy changes the Host header."""
+
+    def __init__(self, app: ASGIApp, *, public_url: str | None = None) -> None:
+        self._app = app
+        self._public_host = urlsplit(public_url).netloc.lower() if public_url else None
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        headers = _headers(scope)
+        exchange = _Exchange(scope, send, _request_id(headers))
+        scope.setdefault("state", {})["request_id"] = exchange.request_id
+        structlog.contextvars.bind_contextvars(request_id=exchange.request_id)
+        try:
+            if scope["method"] not in _SAFE_METHODS and self._is_cross_site(headers):
+                await exchange.refuse(403, "cross-site-request", "A page of another site sent this request.")
+            else:
+                await self._app(scope, receive, exchange.send)
+        except Exception:
+            log.exception("request failed", method=scope["method"], path=scope["path"])
+            if not exchange.status:
+                await exchange.refuse(500, "internal-error", crash_detail(exchange.request_id))
+        finally:
+            exchange.log()
+            structlog.contextvars.unbind_contextvars("request_id")
+
+    def _is_cross_site(self, headers: Mapping[str, str]) -> bool:
+        if "authorization" in headers:
+            return False
+        site = headers.get("sec-fetch-site")
+        if site is not None:
+            return site not in {"same-origin", "none"}
+        origin = headers.get("origin")
+        if origin is None:
+            return False
+        host = urlsplit(origin).netloc.lower()
+        return not host or host not in {headers.get("host", "").lower(), self._public_host}
+
+
+class _Exchange:
+    """One request and what was sent back for it."""
+
+    def __init__(self, scope: Scope, send: Send, request_id: str) -> None:
+        self._scope = scope
+        self._send = send
+        self._started = time.perf_counter()
+        self.request_id = request_id
+        self.status = 0
+
+    async def send(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            self.status = message["status"]
+            present = {name.lower() for name, _ in message.get("headers", ())}
+            extra = [pair for pair in _HEADERS if pair[0] not in present]
+            if self._scope.get("scheme") == "https":
+                extra.append(_HSTS)
+            if b"cache-control" not in present:
+                static = self._scope["path"].startswith("/static/")
+                extra.append((b"cache-control", b"public, max-age=3600" if static else b"no-store"))
+            extra.append((b"x-request-id", self.request_id.encode()))
+            message = {**message, "headers": [*message.get("headers", ()), *extra]}
+        await self._send(message)
+
+    async def refuse(self, status: int, slug: str, detail: str) -> None:
+        body = problem_body(status, slug, detail)
+        headers = [(b"content-type", MEDIA_TYPE.encode()), (b"content-length", str(len(body)).encode())]
+        await self.send({"type": "http.response.start", "status": status, "headers": headers})
+        await self.send({"type": "http.response.body", "body": body})
+
+    def log(self) -> None:
+        path = self._scope["path"]
+        write = log.debug if path in _PROBE_PATHS or path.startswith("/static/") else log.info
+        elapsed = round((time.perf_counter() - self._started) * 1000, 1)
+        write("request", method=self._scope["method"], path=path, status=self.status, ms=elapsed)
+
+
+def _headers(scope: Scope) -> dict[str, str]:
+    return {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
+
+
+def _request_id(headers: Mapping[str, str]) -> str:
+    """The caller's id where it is harmless, so that one id follows a request through a proxy; else a new one."""
+    offered = headers.get("x-request-id", "")
+    return offered if _REQUEST_ID.fullmatch(offered) else uuid.uuid4().hex
