@@ -33,7 +33,7 @@ class Cause(StrEnum):
     RESOURCE_POLICY = "resource_policy"
     INSUFFICIENT_SCOPE = "insufficient_scope"
     ROLE_TOO_LOW = "role_too_low"
-    TOKEN_OR_KEY_RESTRICTED = "token_or_key_restricted"
+    TOKEN_OR_KEY_RESTRICTED = "token_or_key_restricted"  # noqa: S105 a cause, not a credential
     KEY_DISABLED_OR_REVOKED = "key_disabled_or_revoked"
     ENTITLEMENT_NOT_ENABLED = "entitlement_not_enabled"
     NETWORK_OR_IP_RESTRICTION = "network_or_ip_restriction"

@@ -1,0 +1,37 @@
+"""The `whydenied` command. Every module here that has `register(app)` adds its commands; nothing is listed."""
+
+import pkgutil
+import sys
+from importlib import import_module
+
+import typer
+
+app = typer.Typer(
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+    help="Why was it denied, what is the smallest fix, and did it work.",
+)
+
+
+@app.callback()
+def _root() -> None:
+    """Why was it denied, what is the smallest fix, and did it work."""
+
+
+def build_app() -> typer.Typer:
+    """The application with every command group registered."""
+    for module in sorted(info.name for info in pkgutil.iter_modules(__path__)):
+        register = getattr(import_module(f"{__name__}.{module}"), "register", None)
+        if register is not None:
+            register(app)
+    return app
+
+
+def main() -> None:
+    """Entry point of the console script. A reader that goes away (`| head`) ends it quietly."""
+    try:
+        build_app()()
+    except BrokenPipeError:
+        sys.stderr.close()
+        sys.exit(141)

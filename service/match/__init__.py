@@ -1,0 +1,1 @@
+"""From an event's text to the one rule that knows it: tidy, match, extract, answer."""

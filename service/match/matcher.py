@@ -1,0 +1,147 @@
+"""Find the one rule that knows a text, in time linear in the text whatever it says.
+
+A RE2 set over all patterns tells which can match; only those run exactly. Of several matching rules the
+choice is fixed by docs/rules.md, "Which rule wins".
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import re2
+
+from service.match.answer import Match, build_match
+from service.match.pattern import compile_pattern, options, reason_of
+from service.match.specificity import count_literals, widen
+from service.match.tidy import View, tidy
+from service.rules.load import RuleError
+from service.rules.model import Matches, Pack, Rule, version_of
+
+_SET_MEMORY = 1 << 30
+
+
+@dataclass(frozen=True)
+class Alternative:
+    """One pattern of a rule. The exact automaton is built when it is first needed."""
+
+    text: str
+
+    @cached_property
+    def exact(self) -> Any:
+        return compile_pattern(self.text)
+
+    @cached_property
+    def literals(self) -> int:
+        return count_literals(self.text)
+
+
+@dataclass(frozen=True)
+class ReadyRule:
+    """A rule with its pack, content hash and patterns, ready to run."""
+
+    rule: Rule
+    pack: Pack
+    version: str
+    alternatives: tuple[Alternative, ...]
+
+    @cached_property
+    def vetoes(self) -> tuple[Any, ...]:
+        return tuple(compile_pattern(pattern) for pattern in self.rule.unless)
+
+    @property
+    def is_general(self) -> bool:
+        return self.pack.layer == "general"
+
+    def beats(self, other: "ReadyRule") -> bool:
+        return self.pack.beats(self.rule, other.rule.id) and other is not self
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A rule that matches a text, by which of its patterns, and where."""
+
+    ready: ReadyRule
+    alternative: Alternative
+    found: Any
+
+    @property
+    def rank(self) -> tuple[bool, int, int, str]:
+        """Smaller wins: system before general, more literal characters, earlier, id."""
+        return self.ready.is_general, -self.alternative.literals, self.found.start(), self.ready.rule.id
+
+
+class Matcher:
+    """All rules, compiled. Immutable and safe to share between threads."""
+
+    def __init__(self, packs: Sequence[Pack]) -> None:
+        """Raises `RuleError` naming the rule whose pattern RE2 refuses."""
+        self.packs = tuple(packs)
+        self.rules: dict[str, ReadyRule] = {}
+        self._owners: list[tuple[ReadyRule, int]] = []
+        self._set = re2.Set.SearchSet(options(_SET_MEMORY))
+        for pack in packs:
+            for rule in pack.rules:
+                self._add(pack, rule)
+        if self._owners:
+            self._set.Compile()
+
+    def _add(self, pack: Pack, rule: Rule) -> None:
+        ready = ReadyRule(rule, pack, version_of(pack, rule), tuple(Alternative(text) for text in rule.pattern_texts))
+        self.rules[rule.id] = ready
+        for index, alternative in enumerate(ready.alternatives):
+            try:
+                self._set.Add(widen(alternative.text))
+            except re2.error as error:
+                raise RuleError(f"{pack.system}.yaml {rule.id}: pattern {index + 1}: {reason_of(error)}") from None
+            self._owners.append((ready, index))
+
+    def match(self, text: str, context: Mapping[str, Any]) -> Match | None:
+        """The match of the winning rule, or None where no rule knows the text."""
+        view = tidy(text)
+        winner = choose(self.candidates(view, context))
+        if winner is None:
+            return None
+        return build_match(winner.ready, winner.found, view, context)
+
+    def candidates(self, view: View, context: Mapping[str, Any]) -> list[Candidate]:
+        """Every rule that matches, by its first alternative that does."""
+        hits = self._set.Match(view.text) if self._owners else None
+        if not hits:
+            return []
+        possible: dict[str, tuple[ReadyRule, list[int]]] = {}
+        for hit in sorted(hits):
+            ready, index = self._owners[hit]
+            possible.setdefault(ready.rule.id, (ready, []))[1].append(index)
+        found = (self._try(ready, indexes, view, context) for ready, indexes in possible.values())
+        return [candidate for candidate in found if candidate]
+
+    def _try(self, ready: ReadyRule, indexes: list[int], view: View, context: Mapping[str, Any]) -> Candidate | None:
+        if contradicted(ready.rule, context) or any(veto.search(view.text) for veto in ready.vetoes):
+            return None
+        for index in indexes:
+            alternative = ready.alternatives[index]
+            if found := alternative.exact.search(view.text):
+                return Candidate(ready, alternative, found)
+        return None
+
+
+def choose(candidates: Iterable[Candidate]) -> Candidate | None:
+    """The winner of docs/rules.md, "Which rule wins"."""
+    matching = list(candidates)
+    standing = [c for c in matching if not any(other.ready.beats(c.ready) for other in matching)]
+    return min(standing or matching, key=lambda candidate: candidate.rank, default=None)
+
+
+def contradicted(rule: Rule, context: Mapping[str, Any]) -> str | None:
+    """The first condition of the rule that the context does not meet, in words; None where all hold."""
+    for name, wanted in rule.when.items():
+        held = context.get(name)
+        if isinstance(wanted, Matches):
+            if held is None and wanted.required:
+                return f"the context has no {name}"
+            if held is not None and not compile_pattern(wanted.matches).search(str(held)):
+                return f"context {name} is {held!r}, not like {wanted.matches!r}"
+        elif held is not None and str(held) not in {str(value) for value in wanted}:
+            return f"context {name} is {held!r}, not one of {', '.join(map(str, wanted))}"
+    return None

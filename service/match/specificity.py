@@ -1,0 +1,72 @@
+"""How specific a pattern is: the literal characters that every one of its matches must contain.
+
+Also the widened form for the prefilter: counted gaps make the automaton large, and a superset is enough there.
+"""
+
+import re
+
+_ESCAPED_CLASS = frozenset("dDwWsSbBAzpP")
+_COUNTED = re.compile(r"(?<!\\)\{(\d+),\d+\}")
+_GROUP_HEAD = re.compile(r"\?(?:P?<\w+>|[a-zA-Z-]*:|[a-zA-Z-]+(?=\)))")
+
+
+def widen(pattern: str) -> str:
+    """The pattern with `{n,m}` as `*` or `+`: matches whatever the pattern matches, and more."""
+    return _COUNTED.sub(lambda found: "*" if found.group(1) == "0" else "+", pattern)
+
+
+def count_literals(pattern: str) -> int:
+    """Letters and digits that any match must contain; of alternatives the poorest counts."""
+    return _alternatives(pattern, 0)[0]
+
+
+def _alternatives(pattern: str, at: int) -> tuple[int, int]:
+    branches: list[int] = []
+    total = 0
+    while at < len(pattern) and pattern[at] != ")":
+        if pattern[at] == "|":
+            branches.append(total)
+            total, at = 0, at + 1
+            continue
+        size, at = _atom(pattern, at)
+        optional, at = _quantifier(pattern, at)
+        total += 0 if optional else size
+    return min([*branches, total]), at
+
+
+def _atom(pattern: str, at: int) -> tuple[int, int]:
+    char = pattern[at]
+    if char == "(":
+        head = _GROUP_HEAD.match(pattern, at + 1)
+        size, at = _alternatives(pattern, head.end() if head else at + 1)
+        return size, at + 1
+    if char == "[":
+        return 0, _class_end(pattern, at)
+    if char == "\\" and at + 1 < len(pattern):
+        follows = pattern[at + 1]
+        if follows in "pP" and pattern[at + 2 : at + 3] == "{":
+            return 0, pattern.index("}", at) + 1
+        return int(follows not in _ESCAPED_CLASS and follows.isalnum()), at + 2
+    return int(char.isalnum()), at + 1
+
+
+def _class_end(pattern: str, at: int) -> int:
+    at += 2 if pattern[at + 1 : at + 2] == "^" else 1
+    at += 1 if pattern[at : at + 1] == "]" else 0
+    while at < len(pattern) and pattern[at] != "]":
+        if pattern[at : at + 2] == "[:":
+            at = pattern.find(":]", at) + 1
+        at += 2 if pattern[at] == "\\" else 1
+    return at + 1
+
+
+def _quantifier(pattern: str, at: int) -> tuple[bool, int]:
+    char = pattern[at : at + 1]
+    optional = char in ("?", "*") and char != ""
+    if optional or char == "+":
+        at += 1
+    elif char == "{" and (counted := re.compile(r"\{(\d+)(,\d*)?\}").match(pattern, at)):
+        optional, at = counted.group(1) == "0", counted.end()
+    else:
+        return False, at
+    return optional, at + (1 if pattern[at : at + 1] in ("?", "+") and pattern[at : at + 1] else 0)

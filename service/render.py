@@ -1,0 +1,238 @@
+"""Templates of rules, rendered so that no author has to quote: the kind of output decides how a value is written.
+
+Event text is hostile. Templates run in Jinja's sandbox with strict undefined names; a value that a kind cannot hold
+safely raises `UnsafeValue`, and the caller drops that artifact.
+"""
+
+import json
+import re
+import shlex
+from collections.abc import Callable, Mapping
+from functools import cache
+from typing import Any
+from urllib.parse import quote
+
+import re2
+from jinja2 import StrictUndefined, Template, TemplateError, pass_context
+from jinja2.runtime import Context
+from jinja2.sandbox import ImmutableSandboxedEnvironment
+
+from service.domain import ArtifactKind
+
+_USED = "_placeholders_used"
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2066-\u2069\ufeff]")
+_YAML_PLAIN = re.compile(r"[A-Za-z][\w./-]*\Z", re.ASCII)
+_YAML_WORDS = frozenset({"y", "n", "yes", "no", "on", "off", "true", "false", "null"})
+_BARE_WORD = re.compile(r"[^\s\"'`;{}\\]+\Z")
+_KEYWORD = re.compile(r"[A-Za-z][A-Za-z_ ,]*\Z")
+_PLACEHOLDER_NAME = re.compile(r"[A-Z][A-Z0-9_]+\Z")
+
+
+class UnsafeValue(ValueError):
+    """A value from the event cannot be written safely in this kind of output. The message says which and why."""
+
+
+class TemplateFault(ValueError):
+    """A template of a rule is wrong: bad syntax, an unknown name, or a value that is missing where it is needed."""
+
+
+class _Raw(str):
+    """Text that is already written in the target language."""
+
+    __slots__ = ()
+
+
+class _Placeholder(str):
+    __slots__ = ()
+
+
+def strip_control(value: str) -> str:
+    """Remove control, zero-width and bidirectional characters; line breaks and tabs stay."""
+    return _CONTROL.sub("", value)
+
+
+def render(kind: ArtifactKind | None, source: str, values: Mapping[str, Any], dialect: str = "ansi") -> str:
+    """Render a template as `kind` (None: prose). Raises `UnsafeValue` or `TemplateFault`."""
+    return render_with_placeholders(kind, source, values, dialect)[0]
+
+
+def render_with_placeholders(
+    kind: ArtifactKind | None, source: str, values: Mapping[str, Any], dialect: str = "ansi"
+) -> tuple[str, tuple[str, ...]]:
+    """Like `render`, and the placeholders that were written, in order."""
+    used: list[str] = []
+    try:
+        text = compile_template(kind, source, dialect).render({**values, _USED: used})
+    except UnsafeValue:
+        raise
+    except (TemplateError, TypeError, ValueError, KeyError, AttributeError, ArithmeticError) as error:
+        raise TemplateFault(f"{error}") from error
+    return text, tuple(dict.fromkeys(used))
+
+
+@cache
+def compile_template(kind: ArtifactKind | None, source: str, dialect: str = "ansi") -> Template:
+    """Compile once per process: rules are few and constant. Raises `TemplateSyntaxError`."""
+    return environment(kind, dialect).from_string(source)
+
+
+@cache
+def compile_expression(source: str) -> Callable[..., Any]:
+    """A `derive` or `when` expression of a rule; undefined names give None."""
+    return environment(None).compile_expression(source, undefined_to_none=True)
+
+
+def evaluate(source: str, values: Mapping[str, Any]) -> Any:
+    """The value of an expression. Raises `TemplateFault`."""
+    try:
+        return compile_expression(source)(**{**values, _USED: []})
+    except (TemplateError, TypeError, ValueError, KeyError, AttributeError, ArithmeticError) as error:
+        raise TemplateFault(f"{source!r}: {error}") from error
+
+
+@cache
+def environment(kind: ArtifactKind | None, dialect: str = "ansi") -> ImmutableSandboxedEnvironment:
+    """The sandbox that writes values as `kind` wants them."""
+    writer = _sql_writer(dialect) if kind is ArtifactKind.SQL else _WRITERS[kind]
+
+    @pass_context
+    def finalize(context: Context, value: Any) -> str:
+        if isinstance(value, _Raw | _Placeholder):
+            return value
+        if value is None or value == "":
+            raise TemplateFault("a value is missing: guard it with {% if %} or use | placeholder")
+        return writer(value, context[_USED])
+
+    env = ImmutableSandboxedEnvironment(
+        undefined=StrictUndefined, finalize=finalize, keep_trailing_newline=False, trim_blocks=True, lstrip_blocks=True
+    )
+    env.filters.update(
+        placeholder=_placeholder,
+        literal=_literal,
+        ident=lambda value: _Raw(_quote_identifier(value if isinstance(value, _Placeholder) else str(value), dialect)),
+        keyword=_keyword,
+        path=lambda value: _Raw(quote(_clean(str(value)), safe="")),
+        search=_search,
+        json=lambda value: _Raw(json.dumps(value, ensure_ascii=False)),
+    )
+    env.globals["placeholder"] = _placeholder_of
+    return env
+
+
+@pass_context
+def _placeholder(context: Context, value: Any, name: str) -> Any:
+    if value is None or value == "":
+        return _placeholder_of(context, name)
+    return value
+
+
+@pass_context
+def _placeholder_of(context: Context, name: str) -> _Placeholder:
+    if not _PLACEHOLDER_NAME.match(name):
+        raise TemplateFault(f"placeholder {name!r} must be UPPER_CASE")
+    context[_USED].append(name)
+    return _Placeholder(name)
+
+
+def _literal(value: Any) -> _Raw:
+    if isinstance(value, _Placeholder):
+        return _Raw(f"'{value}'")
+    if "\\" in str(value):
+        raise UnsafeValue("a backslash means different things in different SQL servers")
+    return _Raw("'" + _clean(str(value)).replace("'", "''") + "'")
+
+
+def _keyword(value: Any) -> _Raw:
+    if isinstance(value, _Placeholder):
+        return _Raw(value)
+    if not _KEYWORD.match(str(value)):
+        raise UnsafeValue(f"{str(value)[:60]!r} is not a plain keyword")
+    return _Raw(str(value))
+
+
+def _search(value: Any, pattern: str) -> str | None:
+    if not value:
+        return None
+    found = re2.search(f"(?i){pattern}", str(value))
+    if not found:
+        return None
+    return str(found.group(1)) if found.groups() and found.group(1) is not None else str(found.group(0))
+
+
+def _clean(value: str) -> str:
+    if _CONTROL.search(value) or "\n" in value:
+        raise UnsafeValue(f"{value[:60]!r} holds a line break or control character")
+    return value
+
+
+def _write_prose(value: Any, _used: list[str]) -> str:
+    return strip_control(str(value) if not isinstance(value, list | tuple) else ", ".join(map(str, value)))
+
+
+def _write_json(value: Any, _used: list[str]) -> str:
+    return json.dumps(value, ensure_ascii=False)
+
+
+def _write_yaml(value: Any, _used: list[str]) -> str:
+    if isinstance(value, str) and _YAML_PLAIN.match(value) and value.lower() not in _YAML_WORDS:
+        return value
+    return json.dumps(value, ensure_ascii=False)
+
+
+def _write_shell(value: Any, _used: list[str]) -> str:
+    word = _clean(str(value))
+    if word.startswith("-"):
+        raise UnsafeValue(f"{word[:60]!r} would be read as an option")
+    return shlex.quote(word)
+
+
+def _write_word(value: Any, _used: list[str]) -> str:
+    if not _BARE_WORD.match(_clean(str(value))):
+        raise UnsafeValue(f"{str(value)[:60]!r} is not one plain word")
+    return str(value)
+
+
+_WRITERS: dict[ArtifactKind | None, Callable[[Any, list[str]], str]] = {
+    None: _write_prose,
+    ArtifactKind.JSON_POLICY: _write_json,
+    ArtifactKind.HTTP: _write_json,
+    ArtifactKind.MANIFEST: _write_yaml,
+    ArtifactKind.SHELL: _write_shell,
+    ArtifactKind.CONFIG: _write_word,
+    ArtifactKind.REDIS_ACL: _write_word,
+}
+
+_QUOTES = {"mysql": ("`", "`"), "mssql": ("[", "]")}
+_PLAIN_NAME = {
+    "postgresql": re.compile(r"[a-z_][a-z0-9_$]*\Z"),
+    "mysql": re.compile(r"[A-Za-z_][A-Za-z0-9_$]*\Z"),
+    "mssql": re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z"),
+    "oracle": re.compile(r"[A-Za-z][A-Za-z0-9_$#]*\Z"),
+    "ansi": re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z"),
+}
+_RESERVED = frozenset(
+    "all analyse analyze and any array as asc check column constraint create default desc distinct do else end except "
+    "false fetch for foreign from grant group having in index into key limit not null offset on only or order primary "
+    "references role select session_user some table then to true union unique user using values view when where "
+    "with".split()
+)
+_NAME_PARTS = re.compile(r"\"((?:[^\"]|\"\")+)\"|`([^`]+)`|\[([^\]]+)\]|([^.\"`\[]+)")
+
+
+def _sql_writer(dialect: str) -> Callable[[Any, list[str]], str]:
+    def write(value: Any, used: list[str]) -> str:
+        parts = [next(p for p in found.groups() if p) for found in _NAME_PARTS.finditer(_clean(str(value)))]
+        if not parts:
+            raise UnsafeValue("an empty name is not an identifier")
+        return ".".join(p if p in used else _quote_identifier(p.replace('""', '"'), dialect) for p in parts)
+
+    return write
+
+
+def _quote_identifier(name: str, dialect: str) -> str:
+    if isinstance(name, _Placeholder):
+        return name
+    if _PLAIN_NAME[dialect].match(name) and name.lower() not in _RESERVED:
+        return name
+    opening, closing = _QUOTES.get(dialect, ('"', '"'))
+    return opening + _clean(name).replace(closing, closing * 2) + closing
