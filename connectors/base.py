@@ -33,7 +33,8 @@ class Delivery:
     """One HTTP request to `/ingest/{connection}{path}`, as received.
 
     `headers` have lower-case names. `raw` is the body as it came over the wire, `body` the same after
-    `Content-Encoding` was undone under the size cap; signatures cover `raw`. `path` is what follows the connection's name.
+    `Content-Encoding` was undone under the size cap; signatures cover `raw`. `path` is what follows the
+    connection's name.
     """
 
     method: str
@@ -83,7 +84,7 @@ class Reply:
 
 @dataclass(frozen=True, slots=True)
 class Parsed:
-    """What a delivery holds. No events and no error means: authentic, understood, nothing to keep (a ping, a session)."""
+    """What a delivery holds. No events and no error: authentic, understood, nothing to keep (a ping, a session)."""
 
     events: tuple[ErrorEvent, ...] = ()
     reply: Reply = Reply()
@@ -94,7 +95,11 @@ class Unauthenticated(Exception):
 
 
 class Unparseable(Exception):
-    """Authentic, but not in the format promised: stored as unparsed and answered 2xx. The message says where it broke."""
+    """Authentic, but not in the format promised: stored as unparsed, answered 2xx. The message says where it broke."""
+
+
+class BodyTooLarge(Exception):
+    """More than the limit, compressed, decompressed or in events: 413, so that the sender splits it. Safe to show."""
 
 
 class Connector(Protocol):
@@ -108,4 +113,7 @@ class Connector(Protocol):
         """Raise `Unauthenticated` unless the delivery proves it comes from the connection's sender."""
 
     def parse(self, delivery: Delivery) -> Parsed:
-        """Read an authentic delivery. Raise `Unparseable` where it is not what the source sends."""
+        """Read an authentic delivery.
+
+        Raise `Unparseable` where it is not what the source sends, `BodyTooLarge` for more events than fit one delivery.
+        """
