@@ -1,0 +1,101 @@
+"""What every page shares: the strict, autoescaping template environment and the response.
+
+Values reach HTML only through autoescape, and every value loses its invisible characters to visible marks on the way.
+"""
+
+import hashlib
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from functools import cache
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode, urlsplit
+
+from fastapi.responses import HTMLResponse
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+from starlette.requests import Request
+
+from service.domain import Artifact, ArtifactKind, Confidence, Verdict
+from service.web import words
+from service.web.highlight import Segment, mark_invisible, mark_placeholders
+
+_HERE = Path(__file__).resolve().parent
+STATIC_FOLDER = _HERE / "static"
+SECTIONS = (("/", "Queue"), ("/explain", "Explain"), ("/rules", "Rules"), ("/sources", "Sources"))
+
+
+def is_web(url: object) -> bool:
+    """Whether the text is an http or https address that a page may link to."""
+    try:
+        parts = urlsplit(str(url))
+    except ValueError:
+        return False
+    return parts.scheme in {"http", "https"} and bool(parts.netloc) and str(url) == mark_invisible(str(url)).strip()
+
+
+def query_string(values: Mapping[str, Any]) -> str:
+    """`?a=1&b=2` of the values that are not empty, or nothing."""
+    given = {name: value for name, value in values.items() if value not in (None, "")}
+    return f"?{urlencode(given)}" if given else ""
+
+
+@cache
+def static_url(name: str) -> str:
+    """The address of a static file; it changes with the content, so browsers may keep the file for good."""
+    digest = hashlib.sha256((STATIC_FOLDER / name).read_bytes()).hexdigest()[:12]
+    return f"/static/{name}?v={digest}"
+
+
+@cache
+def page_environment() -> Environment:
+    """Templates of the pages: autoescape on, an unknown name is an error, invisible characters become marks."""
+    environment = Environment(
+        loader=FileSystemLoader(_HERE / "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        finalize=_show_invisible,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.globals.update(static=static_url, sections=SECTIONS, reasons=words.REJECT_REASONS)
+    environment.filters.update(
+        absolute=words.absolute,
+        ago=lambda moment: words.ago(words.as_utc(moment), datetime.now(UTC)),
+        iso=lambda moment: words.as_utc(moment).isoformat(timespec="seconds"),
+        artifact_words=lambda kind: words.ARTIFACTS[ArtifactKind(kind)][0],
+        cause_words=words.cause_words,
+        confidence_words=lambda confidence: words.CONFIDENCES[Confidence(confidence)],
+        verdict_words=lambda verdict: words.VERDICTS[Verdict(verdict)],
+        dollars=words.dollars,
+        plural=words.plural,
+        is_web=is_web,
+        placeholder_segments=_placeholder_segments,
+    )
+    return environment
+
+
+def show(request: Request, template: str, *, status: int = 200, **values: Any) -> HTMLResponse:
+    """A page. Every template gets `account` (the reader's e-mail or None) and `section` (its entry in the menu)."""
+    page = page_environment().get_template(template)
+    defaults = {"account": account_name(request), "section": None, "notice": None}
+    return HTMLResponse(page.render(defaults | values), status)
+
+
+def show_error(request: Request, status: int, headline: str, detail: str) -> HTMLResponse:
+    """A page that says what happened and what to do."""
+    return show(request, "error.html", status=status, headline=headline, detail=detail)
+
+
+def account_name(request: Request) -> str | None:
+    """The e-mail of who is signed in, as the session layer left it on the request."""
+    account = getattr(request.state, "account", None)
+    return getattr(account, "email", None)
+
+
+def _show_invisible(value: Any) -> Any:
+    return mark_invisible(value) if isinstance(value, str) and not isinstance(value, Markup) else value
+
+
+def _placeholder_segments(artifact: Artifact) -> list[Segment]:
+    return mark_placeholders(artifact.content, artifact.placeholders)

@@ -1,0 +1,83 @@
+// Comfort only: every page works without this file. Shortcuts click the same controls that a mouse would.
+(() => {
+  const all = (selector, root = document) => [...root.querySelectorAll(selector)];
+  const status = () => document.getElementById("status");
+
+  const ago = (date) => {
+    const s = (Date.now() - date) / 1000;
+    if (s < 45) return "just now";
+    if (s < 3600) return `${Math.max(1, Math.round(s / 60))} min ago`;
+    if (s < 86400) return `${Math.round(s / 3600)} h ago`;
+    return s < 30 * 86400 ? `${Math.round(s / 86400)} d ago` : null;
+  };
+  const refreshTimes = () => all("time[data-ago]").forEach((time) => {
+    time.textContent = ago(new Date(time.dateTime)) ?? time.textContent;
+  });
+
+  const copy = async (button) => {
+    const words = button.innerHTML;
+    await navigator.clipboard.writeText(document.getElementById(button.dataset.copy).textContent);
+    button.textContent = "Copied";
+    setTimeout(() => { button.innerHTML = words; }, 1500);
+  };
+  const showCopyButtons = () => all("[data-copy]").forEach((button) => { button.hidden = !navigator.clipboard; });
+
+  document.addEventListener("click", (event) => {
+    const button = event.target.closest("[data-copy], [data-keys-switch]");
+    if (button?.dataset.copy) copy(button);
+    else if (button) { localStorage.keys = keysOn() ? "off" : "on"; showKeys(); }
+  });
+
+  const keysOn = () => localStorage.keys !== "off";
+  const showKeys = () => {
+    all("[data-keys]").forEach((list) => { list.hidden = !keysOn(); });
+    all("[data-keys-switch]").forEach((button) => {
+      button.hidden = false;
+      button.setAttribute("aria-pressed", keysOn());
+      button.querySelector("[data-keys-state]").textContent = keysOn() ? "on" : "off";
+    });
+  };
+
+  const move = (step) => {
+    const rows = all("[data-row]");
+    if (!rows.length) return all(step > 0 ? "[data-next]" : "[data-previous]")[0]?.click();
+    const at = rows.indexOf(document.activeElement);
+    rows[at < 0 ? 0 : Math.min(rows.length - 1, Math.max(0, at + step))].focus();
+  };
+  const press = (control) => {
+    if (control.matches("input, textarea")) return control.focus();
+    control.click();
+    if (control.matches("summary")) control.parentElement.querySelector("input[type=radio]")?.focus();
+  };
+  document.addEventListener("keydown", (event) => {
+    if (!keysOn() || event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented) return;
+    if (event.target.closest("input, textarea, select, [contenteditable]")) return;
+    const step = { j: 1, k: -1 }[event.key];
+    const control = all("[data-key]").find((item) => item.dataset.key === event.key);
+    if (!step && !control) return;
+    event.preventDefault();
+    if (step) move(step); else press(control);
+  });
+
+  const poll = async () => {
+    const old = document.querySelector("[data-live]");
+    if (!old || document.hidden) return;
+    const reply = await fetch(location.href, { headers: { accept: "text/html" } }).catch(() => null);
+    if (!reply?.ok || reply.redirected) return;
+    const page = new DOMParser().parseFromString(await reply.text(), "text/html");
+    const fresh = page.getElementById("live");
+    if (!fresh) return;
+    const focused = old.contains(document.activeElement) && document.activeElement.getAttribute("href");
+    if (!fresh.dataset.live) status().textContent = "The analysis has ended.";
+    old.replaceWith(fresh);
+    document.title = page.title;
+    if (focused) all("a", fresh).find((link) => link.getAttribute("href") === focused)?.focus();
+    showCopyButtons();
+  };
+
+  showCopyButtons();
+  showKeys();
+  refreshTimes();
+  setInterval(refreshTimes, 30000);
+  setInterval(poll, 5000);
+})();

@@ -1,0 +1,82 @@
+"""The words pages use for the contract's closed lists, and for times, money and counts. Pure."""
+
+from datetime import UTC, datetime
+
+from service.domain import ArtifactKind, Cause, Confidence, Verdict
+
+VERDICTS = {
+    Verdict.PERMISSION: "A known identity lacks authorization, or a policy, scope, mode or allow-list forbids it.",
+    Verdict.AUTHENTICATION: "The credentials are missing, malformed, expired or wrong. Granting more would not help.",
+    Verdict.OTHER: "Not a permission problem, although it looks like one. Granting more would not help.",
+    Verdict.UNKNOWN: "The text does not say enough. No cause is claimed.",
+}
+CONFIDENCES = {
+    Confidence.CONFIRMED: "The text says so in words that only this cause produces.",
+    Confidence.LIKELY: "The best reading of the text; check it before you apply the fix.",
+    Confidence.UNKNOWN: "No claim is made.",
+}
+_ABBREVIATIONS = {"sso": "SSO", "ip": "IP"}
+ARTIFACTS = {
+    ArtifactKind.SQL: ("SQL", "sql"),
+    ArtifactKind.JSON_POLICY: ("JSON policy", "json"),
+    ArtifactKind.MANIFEST: ("manifest", "yaml"),
+    ArtifactKind.CONFIG: ("configuration", "conf"),
+    ArtifactKind.REDIS_ACL: ("Redis ACL", "acl"),
+    ArtifactKind.SHELL: ("shell", "sh"),
+    ArtifactKind.HTTP: ("HTTP request", "http"),
+}
+REJECT_REASONS = {
+    "wrong_cause": "Wrong cause",
+    "wrong_fix": "Right cause, wrong fix",
+    "not_permission": "Not a permission failure",
+    "duplicate": "Duplicate of another failure",
+    "other": "Something else",
+}
+
+
+def cause_words(cause: Cause | str | None) -> str:
+    """`network_or_ip_restriction` as `network or IP restriction`; no cause as `unknown`."""
+    if not cause:
+        return "unknown"
+    return " ".join(_ABBREVIATIONS.get(word, word) for word in str(cause).split("_"))
+
+
+def file_extension(kind: ArtifactKind) -> str:
+    """The extension under which an artifact is downloaded, without the dot."""
+    return ARTIFACTS[kind][1]
+
+
+def ago(moment: datetime, now: datetime) -> str:
+    """`just now`, `4 min ago`, `3 h ago`, `2 d ago`, then the date."""
+    seconds = (now - moment).total_seconds()
+    if seconds < 45:
+        return "just now"
+    if seconds < 3600:
+        return f"{max(1, round(seconds / 60))} min ago"
+    if seconds < 86_400:
+        return f"{round(seconds / 3600)} h ago"
+    if seconds < 30 * 86_400:
+        return f"{round(seconds / 86_400)} d ago"
+    return as_utc(moment).strftime("%-d %b %Y")
+
+
+def as_utc(moment: datetime) -> datetime:
+    """The moment in UTC; a naive one is taken for UTC."""
+    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+
+
+def absolute(moment: datetime) -> str:
+    """`2026-11-21 21:39:05 UTC`."""
+    return as_utc(moment).strftime("%Y-%m-%d %H:%M:%S UTC")
+
+
+def dollars(cost: float | None) -> str:
+    """A model call's cost in US dollars, with the digits that matter."""
+    if cost is None:
+        return "unknown cost"
+    return f"${cost:.2f}" if cost >= 1 else f"${cost:.4f}"
+
+
+def plural(count: int, noun: str, plural_noun: str | None = None) -> str:
+    """`1 event`, `2 events`, `1,204 events`."""
+    return f"{count:,} {noun if count == 1 else plural_noun or noun + 's'}"

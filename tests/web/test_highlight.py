@@ -1,0 +1,62 @@
+"""Event text is cut into segments: every character is shown, once, in order, and nothing invisible stays hidden."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from service.domain import Evidence
+from service.web.highlight import Segment, highlight, is_invisible, mark_invisible, mark_placeholders
+
+TEXT = 'User "ana" cannot list pods'
+
+
+def span(quote: str, field: str, text: str = TEXT) -> Evidence:
+    start = text.index(quote)
+    return Evidence(quote=quote, start=start, end=start + len(quote), field=field)
+
+
+def test_marks_each_quoted_field() -> None:
+    assert highlight(TEXT, [span("ana", "principal"), span("list", "action")]) == [
+        Segment('User "'),
+        Segment("ana", fields=("principal",)),
+        Segment('" cannot '),
+        Segment("list", fields=("action",)),
+        Segment(" pods"),
+    ]
+
+
+def test_overlapping_spans_share_the_overlap() -> None:
+    assert [s.fields for s in highlight(TEXT, [span("cannot list", "action"), span("list pods", "resource")])] == [
+        (),
+        ("action",),
+        ("action", "resource"),
+        ("resource",),
+    ]
+
+
+def test_a_span_outside_the_text_is_ignored() -> None:
+    assert highlight("short", [Evidence(quote="x", start=3, end=99, field="action")]) == [Segment("short")]
+
+
+def test_a_mask_is_its_own_segment() -> None:
+    segments = highlight("key [redacted:anthropic_key:3f9c] refused", [])
+    assert segments[1] == Segment("[redacted:anthropic_key:3f9c]", "mask")
+
+
+def test_invisible_characters_become_marks() -> None:
+    assert mark_invisible("a\u202eb\x1b[31m\x00") == "a⟨U+202E⟩b⟨U+001B⟩[31m⟨U+0000⟩"
+    assert mark_invisible("line\r\nnext\ttab") == "line\nnext\ttab"
+    assert highlight("a\u200bb", [])[1] == Segment("⟨U+200B⟩", "invisible")
+
+
+def test_placeholders_are_marked_as_whole_words_only() -> None:
+    segments = mark_placeholders("GRANT x TO ROLE; -- ROLE_NAME", ["ROLE"])
+    assert [s.text for s in segments if s.kind == "placeholder"] == ["ROLE"]
+
+
+@given(st.text(), st.lists(st.tuples(st.integers(0, 50), st.integers(0, 50))))
+def test_segments_join_to_the_whole_visible_text(text: str, bounds: list[tuple[int, int]]) -> None:
+    spans = [Evidence(quote="q", start=start, end=end, field="action") for start, end in bounds]
+    joined = "".join(segment.text for segment in highlight(text, spans))
+    assert not any(is_invisible(character) for character in joined)
+    if "\r" not in text:
+        assert joined == mark_invisible(text)
