@@ -58,7 +58,8 @@ _OTHER_CAUSES = frozenset(
 CAUSES_OF: dict[Verdict, frozenset[Cause]] = {
     Verdict.PERMISSION: frozenset(Cause) - _OTHER_CAUSES - {Cause.AUTHENTICATION},
     Verdict.AUTHENTICATION: frozenset({Cause.AUTHENTICATION}),
-    Verdict.OTHER: _OTHER_CAUSES | {Cause.ENTITLEMENT_NOT_ENABLED},
+    # A disabled service, and an edge (region, WAF) that answered before anybody's rights were looked at.
+    Verdict.OTHER: _OTHER_CAUSES | {Cause.ENTITLEMENT_NOT_ENABLED, Cause.NETWORK_OR_IP_RESTRICTION},
     Verdict.UNKNOWN: frozenset(),
 }
 

@@ -1,0 +1,137 @@
+"""The straight path of an event: redact, match, fingerprint, commit. No decision about storage or HTTP is made here."""
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from connectors.base import Delivery, ErrorEvent
+from service.domain import Answer, abstain
+from service.fingerprint import FINGERPRINT_VERSION, of_denial, of_text
+from service.match.answer import Match
+from service.match.matcher import Matcher
+from service.redact import Redactor
+from service.store.writer import Occurrence, UnparsedDelivery, Writer
+
+MAX_TEXT = 65_536
+_MAX_REDACTED = 1_048_576
+_CUT = "\n[... {} characters left out ...]\n"
+_NO_RULE = "No rule knows this text. A model is asked where one is configured; until then nothing is claimed."
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """What became of one event, after it was committed."""
+
+    event_id: str
+    failure_id: str
+    duplicate: bool
+    analysis_id: str | None
+    answer: Answer | None
+
+
+class Pipeline:
+    """The path from an authentic event to a committed one. Safe to share between requests."""
+
+    def __init__(
+        self,
+        *,
+        matcher: Matcher,
+        redactor: Redactor,
+        writer: Writer,
+        notify_unanswered: Callable[[Sequence[str]], None],
+    ) -> None:
+        """`notify_unanswered` gets the ids of committed failures that need an analysis; it must not block."""
+        self.matcher = matcher
+        self._redactor = redactor
+        self._writer = writer
+        self._notify_unanswered = notify_unanswered
+
+    def explain(self, text: str, context: Mapping[str, Any]) -> Answer:
+        """The answer to a text; nothing is stored. Raises `RedactionFailed`."""
+        clean = self._redact(text)
+        match = self.matcher.match(clean, context)
+        return match.answer("explain") if match else abstain("explain", _NO_RULE)
+
+    async def accept(self, connection: str, events: Sequence[ErrorEvent]) -> list[Accepted]:
+        """Store events; returns once they are committed, in order.
+
+        Raises `Overloaded`, `StoreUnavailable` or `RedactionFailed`, and then nothing of the delivery is stored.
+        """
+        prepared = [self.prepare(connection, event) for event in events]
+        stored = await asyncio.wrap_future(self._writer.submit([occurrence for occurrence, _ in prepared]))
+        unanswered = [done.failure_id for done in stored if done.needs_analysis]
+        if unanswered:
+            self._notify_unanswered(list(dict.fromkeys(unanswered)))
+        return [
+            Accepted(
+                event_id=done.event_id,
+                failure_id=done.failure_id,
+                duplicate=done.duplicate,
+                analysis_id=done.analysis_id,
+                answer=match.answer(done.analysis_id) if match and done.analysis_id else None,
+            )
+            for done, (_, match) in zip(stored, prepared, strict=True)
+        ]
+
+    async def keep_unparsed(self, connection: str, delivery: Delivery, reason: str) -> None:
+        """Store an authentic delivery that its connector cannot read, redacted. Raises like `accept`."""
+        body = self._redact(delivery.body.decode(errors="replace"))
+        kept = UnparsedDelivery(
+            connection=connection,
+            received_at=delivery.received_at,
+            reason=reason,
+            headers={name: self._redactor.redact(f"{name}: {value}").text for name, value in delivery.headers.items()},
+            body=body,
+        )
+        await asyncio.wrap_future(self._writer.submit([], [kept]))
+
+    def _redact(self, text: str) -> str:
+        return shorten(self._redactor.redact(shorten(text, _MAX_REDACTED)).text, MAX_TEXT)
+
+    def prepare(self, connection: str, event: ErrorEvent) -> tuple[Occurrence, Match | None]:
+        """Redact, match and fingerprint one event."""
+        bounded = self._redactor.redact_event(replace(event, text=shorten(event.text, _MAX_REDACTED)))
+        clean = replace(bounded, text=shorten(bounded.text, MAX_TEXT))
+        context = context_of(clean)
+        match = None if clean.state == "resolved" else self.matcher.match(clean.text, context)
+        occurrence = Occurrence(
+            connection=connection,
+            event=clean,
+            context=context,
+            fingerprint=fingerprint_of(match) if match else of_text(clean.text),
+            fingerprint_version=FINGERPRINT_VERSION,
+            answer=match.answer if match else None,
+            rule_version=f"{match.rule.id}@{match.version}" if match else None,
+        )
+        return occurrence, match
+
+
+def fingerprint_of(match: Match) -> str:
+    """The semantic fingerprint of a known denial."""
+    return of_denial(match.system, match.cause, match.principal, match.action, match.resource)
+
+
+def context_of(event: ErrorEvent) -> dict[str, Any]:
+    """What rules and prompts may know besides the text, by OpenTelemetry's short names. Absent facts are left out."""
+    facts = {
+        "http_status": event.http_status,
+        "service": event.service_name,
+        "environment": event.environment,
+        "exception_type": event.exception_type,
+        "url": event.url,
+        **{name: value for name, value in event.attributes.items() if isinstance(value, str | int | bool)},
+    }
+    return {name: value for name, value in facts.items() if value is not None}
+
+
+def shorten(text: str, limit: int) -> str:
+    """At most about `limit` characters: the first quarter and, since errors stand last in logs, the end.
+
+    Cuts fall between words, so that no secret is halved before it is redacted.
+    """
+    if len(text) <= limit:
+        return text
+    head = text[: limit // 4].rsplit(maxsplit=1)[0]
+    tail = text[len(text) - limit + limit // 4 :].split(maxsplit=1)[-1]
+    return head + _CUT.format(len(text) - len(head) - len(tail)) + tail
