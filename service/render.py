@@ -97,8 +97,10 @@ def environment(kind: ArtifactKind | None, dialect: str = "ansi") -> ImmutableSa
 
     @pass_context
     def finalize(context: Context, value: Any) -> str:
-        if isinstance(value, _Raw | _Placeholder):
+        if isinstance(value, _Raw):
             return value
+        if isinstance(value, _Placeholder):
+            return json.dumps(value) if kind is ArtifactKind.JSON_POLICY else value
         if value is None or value == "":
             raise TemplateFault("a value is missing: guard it with {% if %} or use | placeholder")
         return writer(value, context[_USED])
