@@ -45,11 +45,11 @@ class Settings(BaseSettings):
         None, description="Address that browsers and senders use, e.g. `https://whydenied.example.com`."
     )
     secret_key: SecretStr | None = Field(
-        None, description="Master key, 32 characters or more. Default: generated once into the data folder."
+        None, description="Master key, 16 characters or more. Default: generated once into the data folder."
     )
     secret_key_file: Path | None = Field(None, description="File that holds the master key.")
     admin_api_key: SecretStr | None = Field(
-        None, description="Presets one API key of scope `admin`, 20 characters or more, for automation."
+        None, description="Presets one API key of scope `admin`, 12 characters or more, for automation."
     )
     admin_api_key_file: Path | None = Field(None, description="File that holds that API key.")
     connections: Path | None = Field(None, description="YAML file that declares connections.")
@@ -68,13 +68,10 @@ class Settings(BaseSettings):
 
     redact_emails: bool = Field(False, description="Mask e-mail addresses too. They often are the principal.")
     max_body_bytes: int = Field(
-        5 * MIB, ge=1024, description="Largest delivery as sent, in bytes. Sentry connections: 20 MiB at least."
+        5 * MIB, ge=1024, description="Largest delivery as sent, in bytes. Sentry: 20 MiB at least."
     )
     max_inflated_bytes: int = Field(
         20 * MIB, ge=1024, description="Largest delivery after decompression, in bytes. Sentry: 100 MiB at least."
-    )
-    max_text_chars: int = Field(
-        100_000, ge=1000, description="Longest error text of one event, in characters; the API refuses more."
     )
     body_timeout: float = Field(30.0, gt=0, description="Seconds a sender has to deliver its whole body.")
     queue_limit: int = Field(10_000, ge=1, description="Events waiting for the database before senders get 503.")
@@ -112,8 +109,8 @@ class Settings(BaseSettings):
     def _reads_files(self) -> Self:
         for name in ("secret_key", "admin_api_key", "llm_api_key"):
             self._read_file(name)
-        _at_least(self.secret_key, 32, "secret_key")
-        _at_least(self.admin_api_key, 20, "admin_api_key")
+        _at_least(self.secret_key, 16, "secret_key")
+        _at_least(self.admin_api_key, 12, "admin_api_key")
         return self
 
     def _read_file(self, name: str) -> None:

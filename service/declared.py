@@ -1,0 +1,140 @@
+"""Connections declared in a YAML file, so that they can live in version control beside the rest of a deployment.
+
+The format is in docs/configuration.md. A secret stands inline, or names an environment variable or a file.
+"""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
+
+from connectors.base import Auth, AuthScheme
+
+NAME_PATTERN = r"^[a-z0-9][a-z0-9._-]{0,62}$"
+
+
+class DeclarationError(Exception):
+    """The file cannot be used. One line per problem, naming the connection; no secret is repeated."""
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+
+class FromEnvironment(_Strict):
+    env: str
+
+
+class FromFile(_Strict):
+    file: Path
+
+
+class DeclaredAuth(_Strict):
+    scheme: AuthScheme
+    secrets: tuple[str | FromEnvironment | FromFile, ...] = ()
+    username: str | None = None
+    name: str | None = None
+    tolerance: int = Field(300, ge=1, le=86_400)
+
+
+class DeclaredConnection(_Strict):
+    name: str = Field(pattern=NAME_PATTERN)
+    connector: str
+    auth: DeclaredAuth
+
+
+class _Document(_Strict):
+    connections: tuple[DeclaredConnection, ...] = ()
+
+
+class Declared(_Strict):
+    """One connection of the file with its secrets looked up."""
+
+    name: str
+    connector: str
+    auth: Auth
+
+
+def load_declared(path: Path) -> list[Declared]:
+    """Read the file and look up every secret. Raises `DeclarationError`."""
+    document = _read(path)
+    problems: list[str] = []
+    declared: list[Declared] = []
+    for one in document.connections:
+        try:
+            declared.append(Declared(name=one.name, connector=one.connector, auth=_auth(one.auth, path.parent)))
+        except DeclarationError as error:
+            problems.append(f"{path.name}: {one.name}: {error}")
+    names = [one.name for one in document.connections]
+    problems += [
+        f"{path.name}: the name {name} is taken twice" for name in sorted({n for n in names if names.count(n) > 1})
+    ]
+    if problems:
+        raise DeclarationError("\n".join(problems))
+    return declared
+
+
+def _read(path: Path) -> _Document:
+    try:
+        data = YAML(typ="safe").load(path.read_text(encoding="utf-8"))
+        return _Document.model_validate(data or {})
+    except OSError as error:
+        raise DeclarationError(f"cannot read {path}: {error.strerror}") from None
+    except (YAMLError, UnicodeDecodeError) as error:
+        raise DeclarationError(f"{path.name} is not YAML: {' '.join(str(error).split())}") from None
+    except ValidationError as error:
+        raise DeclarationError("\n".join(_describe(path, data, error))) from None
+
+
+def _describe(path: Path, data: Any, error: ValidationError) -> Iterator[str]:
+    for problem in error.errors(include_url=False, include_input=False):
+        place = [str(part) for part in problem["loc"]]
+        owner = ""
+        if len(place) > 1 and place[0] == "connections":
+            item = data["connections"][int(place[1])]
+            owner = f"{item.get('name', place[1]) if isinstance(item, dict) else place[1]}: "
+            place = place[2:]
+        yield f"{path.name}: {owner}{'.'.join(place) or 'connection'}: {problem['msg']}"
+
+
+def _auth(auth: DeclaredAuth, folder: Path) -> Auth:
+    secrets = tuple(_secret(secret, folder) for secret in auth.secrets)
+    return checked(Auth(auth.scheme, secrets, auth.username, auth.name, auth.tolerance))
+
+
+def _secret(secret: str | FromEnvironment | FromFile, folder: Path) -> str:
+    if isinstance(secret, FromEnvironment):
+        value = os.environ.get(secret.env, "")
+        source = f"the environment variable {secret.env}"
+    elif isinstance(secret, FromFile):
+        source = f"the file {secret.file}"
+        try:
+            value = (folder / secret.file).read_text(encoding="utf-8").strip()
+        except (OSError, UnicodeDecodeError):
+            raise DeclarationError(f"{source} cannot be read") from None
+    else:
+        value, source = secret, "an inline secret"
+    if not value:
+        raise DeclarationError(f"{source} is empty or not set")
+    return value
+
+
+def checked(auth: Auth) -> Auth:
+    """The same authentication if it can ever accept a delivery. Raises `DeclarationError` saying what it lacks."""
+    if auth.scheme == "none":
+        if auth.secrets:
+            raise DeclarationError("scheme none takes no secrets")
+        return auth
+    if not auth.secrets:
+        raise DeclarationError(f"scheme {auth.scheme} needs a secret")
+    if len(auth.secrets) > 2:
+        raise DeclarationError("at most two secrets may be live at once, the new one and the old one")
+    if auth.scheme == "basic" and not auth.username:
+        raise DeclarationError("scheme basic needs a username")
+    if auth.scheme == "header" and not auth.name:
+        raise DeclarationError("scheme header needs the name of the header")
+    return auth

@@ -1,0 +1,247 @@
+"""The shapes of the REST API beside the answer contract: what comes in and what goes out."""
+
+from datetime import datetime
+from typing import Annotated, Literal
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, JsonValue, StringConstraints
+
+from service.domain import Answer, Cause, Confidence, Evidence, Fix, Verdict, Verify
+
+LONGEST_TEXT = 1_000_000
+MOST_EVENTS = 1_000
+Line = Annotated[str, StringConstraints(min_length=1, max_length=500)]
+Fact = Annotated[str, StringConstraints(max_length=4_000)] | int | float | bool | None
+Context = Annotated[
+    dict[str, Fact], Field(max_length=100, description="What is known beside the text: `http_status`, `service`, ...")
+]
+
+
+class Input(BaseModel):
+    """Base of what comes in. An unknown field is an error, so that a misspelt one is not lost in silence."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Output(BaseModel):
+    """Base of what goes out."""
+
+    model_config = ConfigDict(frozen=True, from_attributes=True)
+
+
+class ExplainRequest(Input):
+    """One error text."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "example": {"text": "ERROR: permission denied for table orders", "context": {"service": "billing"}}
+        }
+    )
+
+    text: str = Field(min_length=1, max_length=LONGEST_TEXT, description="The error as it was logged.")
+    context: Context = Field(default_factory=dict)
+
+
+class EventRequest(Input):
+    """One occurrence of an error. Only `text` is needed; an `id` makes sending it again harmless."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "example": {
+                "id": "billing-7781",
+                "text": "ERROR: permission denied for table orders",
+                "service_name": "billing",
+                "environment": "production",
+            }
+        }
+    )
+
+    text: str = Field(min_length=1, max_length=LONGEST_TEXT, description="The error as it was logged.")
+    id: Line | None = Field(None, description="Unique per sender; the same id again is the same event.")
+    type: Line = Field("error", description="The sender's own kind of event.")
+    time: AwareDatetime | None = Field(None, description="When it happened. Default: now.")
+    state: Literal["firing", "resolved"] = Field(
+        "firing", description="`resolved` closes what the firing event with the same `grouping_key` opened."
+    )
+    grouping_key: Line | None = None
+    service_name: Line | None = None
+    environment: Line | None = None
+    severity: Line | None = None
+    exception_type: Line | None = None
+    stacktrace: str | None = Field(None, max_length=LONGEST_TEXT)
+    http_status: int | None = Field(None, ge=100, le=599)
+    url: str | None = Field(None, max_length=4_000)
+    attributes: Context = Field(default_factory=dict)
+
+
+class EventRef(Output):
+    id: str
+    duplicate: bool = Field(description="This event was stored before; nothing was counted twice.")
+
+
+class FailureRef(Output):
+    id: str
+
+
+class AcceptedEvent(Output):
+    """What became of one event, committed."""
+
+    event: EventRef
+    failure: FailureRef | None = Field(description="Null only for a `resolved` event that closed nothing.")
+    analysis: Answer | None = Field(description="The answer when a rule knows the denial; else it is worked on.")
+
+
+Status = Literal["needs_review", "approved", "rejected"]
+AnalysisState = Literal["answered", "queued", "running", "failed", "unavailable"]
+Producer = Literal["rule", "llm", "reviewer", "none"]
+
+
+class Failure(Output):
+    """One distinct denial, however many events."""
+
+    id: str
+    status: Status
+    analysis_state: AnalysisState
+    analysis_note: str | None = Field(description="Why there is no answer yet, in words.")
+    version: int = Field(description="Changes with the answer and with each review; send it with a review.")
+    title: str
+    verdict: Verdict | None
+    cause: Cause | None
+    system: str | None
+    principal: str | None
+    action: str | None
+    resource: str | None
+    confidence: Confidence | None
+    producer: Producer
+    producer_name: str | None
+    service_name: str | None
+    environment: str | None
+    connection: str
+    event_count: int
+    first_seen: datetime
+    last_seen: datetime
+    resolved_at: datetime | None
+    regressed: bool = Field(description="It happened again after it was resolved.")
+    current_analysis_id: str | None
+
+
+class Page(Output):
+    """A part of a list."""
+
+    next_cursor: str | None = Field(description="Send it as `cursor` for the next part; null at the end.")
+
+
+class FailurePage(Page):
+    items: list[Failure]
+
+
+class Event(Output):
+    """One occurrence as stored, secrets masked."""
+
+    id: str
+    connection: str
+    source_id: str = Field(description="The sender's id of it.")
+    failure_id: str | None
+    state: Literal["firing", "resolved"]
+    time: datetime
+    received_at: datetime
+    type: str
+    text: str
+    service_name: str | None
+    environment: str | None
+    severity: str | None
+    exception_type: str | None
+    stacktrace: str | None
+    http_status: int | None
+    url: str | None
+    grouping_key: str | None
+    attributes: dict[str, JsonValue]
+
+
+class EventPage(Page):
+    items: list[Event]
+
+
+class Review(Output):
+    """One engineer's verdict on an analysis."""
+
+    id: str
+    failure_id: str
+    analysis_id: str
+    reviewer: str
+    decision: Literal["approve", "correct", "reject"]
+    reason: str | None
+    note: str | None
+    corrected_analysis_id: str | None
+    created_at: datetime
+
+
+class Analysis(Answer):
+    """A stored answer: the answer contract, and what it belongs to."""
+
+    failure_id: str
+    event_id: str | None = Field(description="The event whose text the evidence points into.")
+    created_at: datetime
+    reviews: tuple[Review, ...] = ()
+
+
+class FailureDetail(Failure):
+    """A failure with its current answer and the history of its reviews."""
+
+    sample: str = Field(description="Text of one of its events.")
+    analysis: Analysis | None
+    reviews: list[Review]
+
+
+class Correction(Input):
+    """The right answer, written by a reviewer."""
+
+    verdict: Verdict
+    cause: Cause | None
+    system: Line | None = None
+    title: Line
+    explanation: str = Field(min_length=1, max_length=20_000)
+    principal: Line | None = None
+    action: Line | None = None
+    resource: Line | None = None
+    missing_permissions: tuple[Line, ...] = ()
+    confidence: Confidence = Confidence.CONFIRMED
+    evidence: tuple[Evidence, ...] = ()
+    fix: Fix | None = None
+    verify: Verify | None = None
+    references: tuple[Line, ...] = ()
+
+
+class ReviewRequest(Input):
+    """A verdict on one analysis."""
+
+    model_config = ConfigDict(json_schema_extra={"example": {"decision": "approve", "expected_version": 1}})
+
+    decision: Literal["approve", "correct", "reject"]
+    expected_version: int = Field(ge=0, le=2**31 - 1, description="`version` of the failure that the reviewer saw.")
+    reason: Line | None = Field(None, description="In a word, for a rejection: `wrong cause`, `wrong fix`, ...")
+    note: str | None = Field(None, max_length=20_000)
+    corrected: Correction | None = Field(
+        None, description="The right answer; `correct` needs it, nothing else takes it."
+    )
+
+
+class Reviewed(Output):
+    """A stored review and where its failure stands now."""
+
+    review: Review
+    failure: Failure
+
+
+class Unparsed(Output):
+    """An authentic delivery that was not in the format promised, secrets masked."""
+
+    id: str
+    connection: str
+    received_at: datetime
+    reason: str
+    headers: dict[str, str]
+    body: str
+
+
+class UnparsedPage(Page):
+    items: list[Unparsed]
