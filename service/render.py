@@ -19,6 +19,9 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from service.domain import ArtifactKind
 
+MISSING = "NOT_STATED"
+"""Written where a template uses a value that the event does not state. The rule checks refuse it in examples."""
+
 _USED = "_placeholders_used"
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2066-\u2069\ufeff]")
 _YAML_PLAIN = re.compile(r"[A-Za-z][\w./-]*\Z", re.ASCII)
@@ -33,7 +36,7 @@ class UnsafeValue(ValueError):
 
 
 class TemplateFault(ValueError):
-    """A template of a rule is wrong: bad syntax, an unknown name, or a value that is missing where it is needed."""
+    """A template of a rule is wrong: bad syntax, an unknown name, or a value of the wrong type."""
 
 
 class _Raw(str):
@@ -102,7 +105,8 @@ def environment(kind: ArtifactKind | None, dialect: str = "ansi") -> ImmutableSa
         if isinstance(value, _Placeholder):
             return json.dumps(value) if kind is ArtifactKind.JSON_POLICY else value
         if value is None or value == "":
-            raise TemplateFault("a value is missing: guard it with {% if %} or use | placeholder")
+            context[_USED].append(MISSING)
+            return MISSING
         return writer(value, context[_USED])
 
     env = ImmutableSandboxedEnvironment(

@@ -11,6 +11,7 @@ from service.domain import (
     ArtifactKind,
     ByRule,
     Cause,
+    Confidence,
     Evidence,
     Fix,
     Verdict,
@@ -82,7 +83,29 @@ class Match:
         return self._field("resource", self.rule.resource)
 
     def answer(self, answer_id: str) -> Answer:
-        """The whole answer of the contract."""
+        """The whole answer of the contract; a bare one where the rule's own templates fail on this text."""
+        try:
+            return self.render_answer(answer_id)
+        except TemplateFault as fault:
+            return self._bare_answer(answer_id, fault)
+
+    def _bare_answer(self, answer_id: str, fault: TemplateFault) -> Answer:
+        rule = self.rule
+        return Answer(
+            id=answer_id,
+            verdict=self.verdict,
+            cause=rule.cause,
+            system=self.ready.pack.system,
+            title=f"{rule.cause.value.replace('_', ' ').capitalize()} ({rule.id})",
+            explanation=f"The rule knows this text but could not write its answer: {fault}",
+            confidence=Confidence.LIKELY,
+            evidence=self.evidence(),
+            references=rule.references,
+            produced_by=ByRule(rule=rule.id, version=self.version),
+        )
+
+    def render_answer(self, answer_id: str) -> Answer:
+        """Like `answer`, but raises `TemplateFault`: the rule checks want to know."""
         rule = self.rule
         return Answer(
             id=answer_id,
@@ -113,7 +136,7 @@ class Match:
         return tuple(quotes)
 
     def prose(self, source: str) -> str:
-        """A prose template rendered. Raises `TemplateFault` where the rule is wrong, which its checks rule out."""
+        """A prose template rendered, on one line. Raises `TemplateFault`."""
         return " ".join(render(None, source, self.values).split())
 
     def _text(self, source: str | None) -> str | None:
@@ -174,8 +197,13 @@ class Match:
         return Verify(command=command.strip(), expect=self.prose(template.expect))
 
 
-def build_match(ready: "ReadyRule", found: Any, view: View, context: Mapping[str, Any]) -> Match:
-    """Captures of a found pattern, then extractors, then derived values, in the rule's order."""
+def build_match(
+    ready: "ReadyRule", found: Any, view: View, context: Mapping[str, Any], *, strict: bool = False
+) -> Match:
+    """Captures of a found pattern, then extractors, then derived values, in the rule's order.
+
+    A derivation that fails on this text gives None; when `strict`, it raises `TemplateFault`.
+    """
     captures: dict[str, Any] = dict.fromkeys(capture_names(ready))
     spans = {DENIAL: found.span()}
     for name, index in found.re.groupindex.items():
@@ -186,9 +214,18 @@ def build_match(ready: "ReadyRule", found: Any, view: View, context: Mapping[str
         if captures[name] is None:
             captures[name] = _extract(name, lookups, captures, spans, view, context)
     for name, expression in ready.rule.derive.items():
-        held = evaluate(expression, {**ready.pack.tables, **captures, "context": dict(context)})
-        captures[name] = held if held != "" else None
+        captures[name] = _derive(expression, {**ready.pack.tables, **captures, "context": dict(context)}, strict=strict)
     return Match(ready, view, context, captures, spans)
+
+
+def _derive(expression: str, values: Mapping[str, Any], *, strict: bool) -> Any:
+    try:
+        held = evaluate(expression, values)
+    except TemplateFault:
+        if strict:
+            raise
+        return None
+    return held if held != "" else None
 
 
 def capture_names(ready: "ReadyRule") -> list[str]:
@@ -230,6 +267,3 @@ def _haystack(within: str, captures: Mapping[str, Any], view: View, context: Map
 
 def _clean(value: str) -> str | None:
     return strip_control(" ".join(value.split()))[:_MAX_CAPTURE] or None
-
-
-__all__ = ["DENIAL", "Match", "TemplateFault", "build_match", "capture_names"]

@@ -16,7 +16,7 @@ from service.match.answer import DENIAL, Match, build_match, capture_names
 from service.match.matcher import Candidate, Matcher, ReadyRule, choose
 from service.match.pattern import compile_pattern, reason_of
 from service.match.tidy import tidy
-from service.render import TemplateFault, environment
+from service.render import MISSING, TemplateFault, environment
 from service.rules.grants import find_overbroad
 from service.rules.model import Example
 
@@ -129,8 +129,8 @@ def _example_problems(matcher: Matcher, ready: ReadyRule, example: Example) -> I
         return
     yield from _rival_problems(ready, own, candidates)
     try:
-        match = build_match(ready, own.found, view, example.context)
-        answer = match.answer("example")
+        match = build_match(ready, own.found, view, example.context, strict=True)
+        answer = match.render_answer("example")
     except TemplateFault as error:
         yield f"does not render: {error}"
         return
@@ -169,6 +169,8 @@ def _answer_problems(answer: Answer, text: str) -> Iterator[str]:
             yield f"evidence {evidence.field} does not stand at its offsets"
     if not any(e.field == DENIAL for e in answer.evidence):
         yield "has no evidence"
+    if MISSING in answer.model_dump_json():
+        yield f"writes {MISSING}: guard the value with {{% if %}} or use | placeholder"
     for artifact in answer.fix.artifacts if answer.fix else ():
         yield from artifact_problems(artifact)
 

@@ -1,47 +1,33 @@
-"""A small pack, written in the test that needs it."""
+"""Small packs, written in the test that needs them."""
 
 from collections.abc import Callable
-from pathlib import Path
-from textwrap import dedent, indent
+from typing import Any
 
 import pytest
 
-from service.match.matcher import Matcher
-from service.rules.load import load_packs
+from service.rules.model import Pack
 
-_REST = """
-explanation: The ledger says no.
-fix: {summary: Ask the owner.}
-references: ['https://example.com/denials']
-examples: [{text: 'ledger refuses ada: read', expect: {}}]
-counterexamples: [{text: 'all is well', why: nothing is refused}]
-"""
-
-
-def rule(rule_id: str, body: str, **defaults: str) -> str:
-    """One rule as YAML: `body` plus the fields it leaves out."""
-    fields = {"id": rule_id, "title": "Refused", "verdict": "permission", "cause": "missing_grant", "confidence": "likely", **defaults}
-    given = dedent(body).strip("\n")
-    rest = [block for block in _blocks(_REST) if not any(line.startswith(block.split(":")[0] + ":") for line in given.splitlines())]
-    head = [f"{k}: {v}" for k, v in fields.items() if not any(line.startswith(f"{k}:") for line in given.splitlines())]
-    return indent("\n".join([*head, given, *rest]), "    ").replace("    ", "  - ", 1)
-
-
-def _blocks(text: str) -> list[str]:
-    return [line for line in text.splitlines() if line]
+_REST: dict[str, Any] = {
+    "title": "Refused",
+    "verdict": "permission",
+    "cause": "missing_grant",
+    "confidence": "likely",
+    "explanation": "The ledger says no.",
+    "fix": {"summary": "Ask the owner."},
+    "references": ["https://example.com/denials"],
+    "examples": [{"text": "ledger refuses ada: read", "expect": {}}],
+    "counterexamples": [{"text": "all is well", "why": "nothing is refused"}],
+}
 
 
 @pytest.fixture
-def make_matcher(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Matcher]:
-    """Write packs (system to list of rules, each from `rule`) and load them. A header goes in as `header`."""
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+def make_pack() -> Callable[..., Pack]:
+    """A pack of rules given as `slug={field: value}`; what is left out is harmless. `header` extends the pack."""
 
-    def make(header: str = "", **packs: list[str]) -> Matcher:
-        folder = tmp_path / "rules"
-        folder.mkdir(exist_ok=True)
-        for system, rules in packs.items():
-            text = f"format: 1\nsystem: {system}\nowner: tests\n{dedent(header)}\nrules:\n" + "\n".join(rules) + "\n"
-            (folder / f"{system}.yaml").write_text(text)
-        return Matcher(load_packs(folder))
+    def make(system: str, header: dict[str, Any] | None = None, **rules: dict[str, Any]) -> Pack:
+        written = [{"id": f"{system}.{slug.replace('_', '-')}", **_REST, **fields} for slug, fields in rules.items()]
+        return Pack.model_validate(
+            {"format": 1, "system": system, "owner": "tests", **(header or {}), "rules": written}
+        )
 
     return make

@@ -4,7 +4,7 @@ import json
 import time
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from service.match.tidy import tidy
@@ -42,6 +42,7 @@ def test_costs_nothing_where_there_is_nothing_to_undo() -> None:
 def test_offsets_of_untouched_words_lead_back_to_them(noise: str, word: str) -> None:
     text = f"{noise} {word} {noise}"
     view = tidy(text)
+    assume(f" {word} " in view.text)  # else the noise was an escape sequence that swallowed it
     start = view.text.rfind(f" {word} ") + 1
     begin, end = view.origin_span(start, start + len(word))
     assert text[begin:end] == word
@@ -55,7 +56,7 @@ def test_every_offset_stays_inside_the_original_and_never_goes_back(text: str) -
     assert all(0 <= origin <= len(text) for origin in origins)
 
 
-@pytest.mark.parametrize("piece", ["\\\\\\\"", "&amp;", "\x1b]x", "\\u0041", "\r\n", "\x1b["])
+@pytest.mark.parametrize("piece", ['\\\\\\"', "&amp;", "\x1b]x", "\\u0041", "\r\n", "\x1b["])
 def test_takes_time_in_proportion_to_a_hostile_text(piece: str) -> None:
     def seconds(times: int) -> float:
         started = time.perf_counter()
