@@ -49,7 +49,7 @@ class Pipeline:
 
     def explain(self, text: str, context: Mapping[str, Any]) -> Answer:
         """The answer to a text; nothing is stored. Raises `RedactionFailed`."""
-        clean = self._redact(text)
+        clean = self.clean(text)
         match = self.matcher.match(clean, context)
         return match.answer("explain") if match else abstain("explain", _NO_RULE)
 
@@ -76,7 +76,7 @@ class Pipeline:
 
     async def keep_unparsed(self, connection: str, delivery: Delivery, reason: str) -> None:
         """Store an authentic delivery that its connector cannot read, redacted. Raises like `accept`."""
-        body = self._redact(delivery.body.decode(errors="replace"))
+        body = self.clean(delivery.body.decode(errors="replace"))
         kept = UnparsedDelivery(
             connection=connection,
             received_at=delivery.received_at,
@@ -86,7 +86,8 @@ class Pipeline:
         )
         await asyncio.wrap_future(self._writer.submit([], [kept]))
 
-    def _redact(self, text: str) -> str:
+    def clean(self, text: str) -> str:
+        """The text as it would be stored: redacted and bounded. Raises `RedactionFailed`."""
         return shorten(self._redactor.redact(shorten(text, _MAX_REDACTED)).text, MAX_TEXT)
 
     def prepare(self, connection: str, event: ErrorEvent) -> tuple[Occurrence, Match | None]:
