@@ -54,7 +54,10 @@ class ReadyRule:
         return self.pack.layer == "general"
 
     def beats(self, other: "ReadyRule") -> bool:
-        return self.pack.beats(self.rule, other.rule.id) and other is not self
+        if other is self:
+            return False
+        outranks = other.pack is self.pack and other.rule.fallback and not self.rule.fallback
+        return outranks or self.pack.beats(self.rule, other.rule.id)
 
 
 @dataclass(frozen=True)

@@ -1,11 +1,10 @@
 """Read rule packs from a folder. Errors name file, line, rule and what to do.
 
 YAML is read by ruamel.yaml (1.2: `no` stays text, a duplicate key is an error). Parsing a large folder takes
-a second, so the parsed form is kept in a cache file named after the content; the cache is only a copy and may go.
+seconds, so each parsed file is kept in a cache named after its content; the cache is only a copy and may go.
 """
 
 import hashlib
-import json
 import os
 from collections.abc import Iterable
 from pathlib import Path
@@ -20,6 +19,7 @@ from ruamel.yaml.nodes import MappingNode, Node, SequenceNode
 from service.rules.model import Pack
 
 _CACHE_FORMAT = 1
+_CACHED_VERSIONS = 4
 
 
 class RuleError(ValueError):
@@ -31,12 +31,12 @@ def load_packs(folder: Path) -> list[Pack]:
     files = sorted(path for path in folder.glob("*.yaml"))
     if not files:
         raise RuleError(f"{folder}: no rule files (*.yaml) here; set WHYDENIED_RULES_DIR to the folder that holds them")
-    sources = {path: path.read_bytes() for path in files}
     packs: list[Pack] = []
     problems: list[str] = []
-    for path, data in zip(files, _parsed(sources), strict=True):
+    for path in files:
+        source = path.read_bytes()
         try:
-            packs.append(read_pack(path, sources[path].decode(), data))
+            packs.append(read_pack(path, source.decode(), _parsed(path, source)))
         except RuleError as error:
             problems.append(str(error))
     if problems:
@@ -66,17 +66,14 @@ def parse_yaml(path: Path, source: str) -> Any:
         raise RuleError(f"{path.name}: {error}") from None
 
 
-def _parsed(sources: dict[Path, bytes]) -> Iterable[Any]:
-    digest = hashlib.sha256(
-        json.dumps([_CACHE_FORMAT, [[p.name, hashlib.sha256(s).hexdigest()] for p, s in sources.items()]]).encode()
-    )
-    cache = _cache_folder() / f"rules-{digest.hexdigest()[:32]}.json"
+def _parsed(path: Path, source: bytes) -> Any:
+    digest = hashlib.sha256(b"%d " % _CACHE_FORMAT + source).hexdigest()[:32]
+    cache = _cache_folder() / f"{path.stem}-{digest}.json"
     try:
-        return list(msgspec.json.decode(cache.read_bytes(), type=list[Any]))
+        return msgspec.json.decode(cache.read_bytes())
     except (OSError, msgspec.DecodeError):
-        pass
-    parsed = [parse_yaml(path, source.decode()) for path, source in sources.items()]
-    _write_cache(cache, parsed)
+        parsed = parse_yaml(path, source.decode())
+    _write_cache(cache, path.stem, parsed)
     return parsed
 
 
@@ -85,14 +82,15 @@ def _cache_folder() -> Path:
     return (Path(base) if base else Path.home() / ".cache") / "whydenied"
 
 
-def _write_cache(cache: Path, parsed: list[Any]) -> None:
+def _write_cache(cache: Path, stem: str, parsed: Any) -> None:
     try:
         cache.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        for old in cache.parent.glob("rules-*.json"):
-            old.unlink(missing_ok=True)
         partial = cache.with_suffix(f".{os.getpid()}.tmp")
         partial.write_bytes(msgspec.json.encode(parsed))
         partial.replace(cache)
+        held = sorted(cache.parent.glob(f"{stem}-{'?' * 32}.json"), key=lambda path: path.stat().st_mtime)
+        for old in held[:-_CACHED_VERSIONS]:
+            old.unlink(missing_ok=True)
     except (OSError, TypeError):
         return  # a read-only home or an unusual YAML value costs a second per start, nothing else
 

@@ -93,6 +93,7 @@ class Rule(Strict):
     verify: VerifyTemplate | None = None
     references: tuple[str, ...] = Field(min_length=1)
     supersedes: tuple[str, ...] = ()
+    fallback: bool = False
     examples: tuple[Example, ...] = Field(min_length=1)
     counterexamples: tuple[Counterexample, ...] = Field(min_length=1)
 
