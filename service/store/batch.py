@@ -1,0 +1,294 @@
+"""One transaction: many occurrences in, what became of each out.
+
+Every writer process takes its locks in one order, so that none waits for one that waits for it: new failures by
+fingerprint, events by key, failures by id, then what hangs on them, connections last.
+"""
+
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import Any
+
+import structlog
+from sqlalchemy import Connection, bindparam, delete, select, update
+
+from service.domain import Answer
+from service.store.bulk import chunks, insert_missing
+from service.store.event_row import as_key, as_text, event_row
+from service.store.head import Head, attach, headline, lock_heads
+from service.store.ids import new_id
+from service.store.known import Known
+from service.store.occurrence import Occurrence, Stored, UnparsedDelivery
+from service.store.resolution import is_still_firing, opened_by
+from service.store.tables import connections, events, failures, sightings, unparsed
+
+_DELIVERY_PRECISION = 1.0  # seconds between two notes of a connection's last delivery: all writers share that row
+
+_log = structlog.get_logger(__name__)
+
+
+def store_batch(
+    conn: Connection, occurrences: Sequence[Occurrence], leftovers: Sequence[UnparsedDelivery], known: Known
+) -> tuple[list[Stored], Known]:
+    """Store everything inside the caller's transaction.
+
+    Returns one result per occurrence, in their order, and what `known` may learn once the transaction is committed.
+    """
+    batch = _Batch(conn, known)
+    return batch.store(occurrences, leftovers), batch.learned
+
+
+@dataclass(slots=True)
+class _Item:
+    occurrence: Occurrence
+    row: dict[str, Any]
+    fresh: bool
+
+    @property
+    def failure_key(self) -> tuple[int, str]:
+        return self.occurrence.fingerprint_version, self.occurrence.fingerprint
+
+
+def _key(item: _Item) -> tuple[str, str]:
+    return item.row["connection"], item.row["source_id"]
+
+
+class _Batch:
+    def __init__(self, conn: Connection, known: Known) -> None:
+        self.conn = conn
+        self.known = known
+        self.learned = Known()
+        self.now = datetime.now(UTC)
+        self.made: set[str] = set()
+        self.heads: dict[str, Head] = {}
+
+    def store(self, occurrences: Sequence[Occurrence], leftovers: Sequence[UnparsedDelivery]) -> list[Stored]:
+        items = self._items(occurrences)
+        first = sorted((item for item in items if item.fresh), key=_key)
+        firing = [item for item in first if item.row["state"] == "firing"]
+        self._find_failures(firing)
+        self._insert_events(firing)
+        closed = self._insert_resolved([item for item in first if item.row["state"] == "resolved"])
+        counted = [item for item in firing if item.fresh]
+        self.heads = lock_heads(self.conn, self._concerned(first).union(*closed.values()))
+        self._count(counted)
+        self._resolve(first, closed)
+        self._answer(counted)
+        self._note_sightings(counted)
+        self._drop_unused(counted)
+        self._keep(leftovers)
+        self._note_deliveries({item.row["connection"] for item in items} | {one.connection for one in leftovers})
+        return self._results(items)
+
+    def _items(self, occurrences: Sequence[Occurrence]) -> list[_Item]:
+        """One item per occurrence; a repetition inside the batch shares the row of the first."""
+        rows: dict[tuple[str, str], dict[str, Any]] = {}
+        items = []
+        for occurrence in occurrences:
+            item = _Item(occurrence, event_row(occurrence, self.now), fresh=True)
+            row = rows.setdefault(_key(item), item.row)
+            item.fresh = row is item.row
+            item.row = row
+            items.append(item)
+        return items
+
+    def _find_failures(self, items: Sequence[_Item]) -> None:
+        """Give each row its failure's id, making the failures that do not exist yet."""
+        unknown = {item.failure_key: item for item in reversed(items) if item.failure_key not in self.known.failures}
+        if unknown:
+            self._look_up(unknown)
+            new = [self._failure_row(unknown[key]) for key in sorted(unknown.keys() - self.learned.failures.keys())]
+            insert_missing(self.conn, failures, new)
+            self._look_up({key: unknown[key] for key in unknown.keys() - self.learned.failures.keys()})
+            self.made = {row["id"] for row in new} & set(self.learned.failures.values())
+        for item in items:
+            found = self.known.failures.get(item.failure_key)
+            item.row["failure_id"] = found or self.learned.failures[item.failure_key]
+
+    def _look_up(self, keys: dict[tuple[int, str], _Item]) -> None:
+        query = select(failures.c.fingerprint_version, failures.c.fingerprint, failures.c.id)
+        for chunk in chunks(fingerprint for _, fingerprint in keys):
+            for version, fingerprint, failure_id in self.conn.execute(query.where(failures.c.fingerprint.in_(chunk))):
+                self.learned.failures[version, fingerprint] = failure_id
+
+    def _failure_row(self, item: _Item) -> dict[str, Any]:
+        seen = min(item.row["time"], self.now)
+        return {
+            "id": new_id(),
+            "fingerprint": item.occurrence.fingerprint,
+            "fingerprint_version": item.occurrence.fingerprint_version,
+            "service_name": item.row["service_name"],
+            "environment": item.row["environment"],
+            "connection": item.row["connection"],
+            "first_seen": seen,
+            "last_seen": seen,
+            "created_at": self.now,
+            **headline(None, item.row["text"]),
+        }
+
+    def _insert_events(self, items: Sequence[_Item]) -> None:
+        """Insert the rows; an event that is there already lends its ids to the item and makes it a duplicate."""
+        rows = [item.row for item in items]
+        if insert_missing(self.conn, events, rows) == len(rows):
+            return
+        by_connection: dict[str, dict[str, _Item]] = defaultdict(dict)
+        for item in items:
+            by_connection[item.row["connection"]][item.row["source_id"]] = item
+        query = select(events.c.source_id, events.c.id, events.c.failure_id)
+        for connection, by_source in by_connection.items():
+            for chunk in chunks(by_source):
+                there = query.where(events.c.connection == connection, events.c.source_id.in_(chunk))
+                for source_id, event_id, failure_id in self.conn.execute(there):
+                    _adopt(by_source[source_id], event_id, failure_id)
+
+    def _insert_resolved(self, items: Sequence[_Item]) -> dict[str, list[str]]:
+        """Insert the rows of events that close something; the failures each of the new ones may close, by event id."""
+        closed = {}
+        for item in items:
+            opened = opened_by(self.conn, item.row["connection"], item.row["grouping_key"])
+            item.row["failure_id"] = opened[0] if opened else None
+            closed[item.row["id"]] = opened
+        self._insert_events(items)
+        return {item.row["id"]: closed[item.row["id"]] for item in items if item.fresh}
+
+    def _concerned(self, items: Sequence[_Item]) -> set[str]:
+        return {item.row["failure_id"] for item in items if item.row["failure_id"]}
+
+    def _count(self, items: Sequence[_Item]) -> None:
+        by_failure: dict[str, list[datetime]] = defaultdict(list)
+        for item in items:
+            by_failure[item.row["failure_id"]].append(item.row["time"])
+        for failure_id, times in by_failure.items():
+            head = self._reopen(self.heads[failure_id], max(times))
+            self.heads[failure_id] = replace(
+                head,
+                event_count=head.event_count + len(times),
+                first_seen=min(head.first_seen, *times),
+                last_seen=max(head.last_seen, min(max(times), self.now)),
+            )
+        if by_failure:
+            self._write_counts(self.heads[failure_id] for failure_id in sorted(by_failure))
+
+    def _reopen(self, head: Head, newest: datetime) -> Head:
+        """A failure that fires after it was resolved has regressed; an approved fix did not last: review it again."""
+        if head.resolved_at is None or newest <= head.resolved_at:
+            return head
+        again = replace(head, resolved_at=None, regressed=True)
+        if head.status == "approved":
+            again = replace(again, status="needs_review", version=head.version + 1)
+        self._write(again, resolved_at=None, regressed=True, status=again.status, version=again.version)
+        return again
+
+    def _write_counts(self, heads: Iterable[Head]) -> None:
+        statement = (
+            update(failures)
+            .where(failures.c.id == bindparam("key"))
+            .values(event_count=bindparam("count"), first_seen=bindparam("first"), last_seen=bindparam("last"))
+        )
+        values = [
+            {"key": head.id, "count": head.event_count, "first": head.first_seen, "last": head.last_seen}
+            for head in heads
+        ]
+        self.conn.execute(statement, values)
+
+    def _write(self, head: Head, **values: Any) -> None:
+        self.conn.execute(update(failures).where(failures.c.id == head.id).values(**values))
+
+    def _resolve(self, items: Sequence[_Item], closed: dict[str, list[str]]) -> None:
+        for item in items:
+            for failure_id in closed.get(item.row["id"], ()):
+                head = self.heads[failure_id]
+                if not is_still_firing(self.conn, failure_id):
+                    resolved_at = max(item.row["time"], head.last_seen)
+                    self.heads[failure_id] = replace(head, resolved_at=resolved_at)
+                    self._write(head, resolved_at=resolved_at)
+
+    def _answer(self, items: Sequence[_Item]) -> None:
+        for item in items:
+            answer, version = item.occurrence.answer, item.occurrence.rule_version
+            fact = (item.row["failure_id"], version or "")
+            if answer is None or version is None or fact in self.known.answered or fact in self.learned.answered:
+                continue
+            self.learned.answered.add(fact)
+            head = self.heads[item.row["failure_id"]]
+            if (head.producer, head.producer_version) != ("rule", version):
+                self.heads[head.id] = self._attach(head, answer, item)
+
+    def _attach(self, head: Head, render: Callable[[str], Answer], item: _Item) -> Head:
+        try:
+            answer = render(new_id())
+        except Exception:
+            _log.exception(
+                "a rule's answer could not be made", failure=head.id, rule_version=item.occurrence.rule_version
+            )
+            return head
+        return attach(self.conn, head, answer, item.row["id"], self.now)
+
+    def _note_sightings(self, items: Sequence[_Item]) -> None:
+        seen = {
+            (row["failure_id"], row["connection"], row["service_name"] or "", row["environment"] or "")
+            for row in (item.row for item in items)
+        } - self.known.sightings
+        names = ("failure_id", "connection", "service_name", "environment")
+        insert_missing(self.conn, sightings, [dict(zip(names, one, strict=True)) for one in sorted(seen)])
+        self.learned.sightings |= seen
+
+    def _drop_unused(self, items: Sequence[_Item]) -> None:
+        """A failure made for an event that turned out to be a duplicate of another failure's event has no events."""
+        unused = self.made - {item.row["failure_id"] for item in items}
+        if unused:
+            self.conn.execute(delete(failures).where(failures.c.id.in_(unused)))
+            self.learned.failures = {k: v for k, v in self.learned.failures.items() if v not in unused}
+            self.made -= unused
+
+    def _keep(self, leftovers: Sequence[UnparsedDelivery]) -> None:
+        rows = [
+            {
+                "id": one.id,
+                "connection": as_key(one.connection),
+                "received_at": one.received_at,
+                "reason": as_text(one.reason),
+                "headers": one.headers,
+                "body": as_text(one.body),
+            }
+            for one in leftovers
+        ]
+        insert_missing(self.conn, unparsed, rows)
+
+    def _note_deliveries(self, names: set[str]) -> None:
+        clock = time.monotonic()
+        due = [name for name in sorted(names) if clock - self.known.delivered.get(name, -1e9) > _DELIVERY_PRECISION]
+        for name in due:
+            self.conn.execute(update(connections).where(connections.c.name == name).values(last_delivery_at=self.now))
+            self.learned.delivered[name] = clock
+
+    def _results(self, items: Sequence[_Item]) -> list[Stored]:
+        new = set(self.made)
+        return [self._result(item, new) for item in items]
+
+    def _result(self, item: _Item, new: set[str]) -> Stored:
+        """What became of one item. `new` are the failures whose first event is still to be told of."""
+        event_id, failure_id = item.row["id"], item.row["failure_id"]
+        head = self.heads.get(failure_id)
+        if head is None:
+            return Stored(event_id, failure_id, duplicate=not item.fresh)
+        is_new = item.fresh and failure_id in new
+        new.discard(failure_id if is_new else "")
+        version = item.occurrence.rule_version
+        return Stored(
+            event_id,
+            failure_id,
+            duplicate=not item.fresh,
+            new_failure=is_new,
+            analysis_id=head.current_analysis_id,
+            own_answer=version is not None and (head.producer, head.producer_version) == ("rule", version),
+            needs_analysis=is_new and head.analysis_state == "queued",
+        )
+
+
+def _adopt(item: _Item, event_id: str, failure_id: str | None) -> None:
+    if item.row["id"] != event_id:
+        item.row.update(id=event_id, failure_id=failure_id)
+        item.fresh = False

@@ -1,0 +1,136 @@
+"""Open the database. `engine.begin()` writes, `engine.connect()` reads: keep both short.
+
+On SQLite `begin()` takes the write lock at once (BEGIN IMMEDIATE), so that a transaction that reads before it writes
+never fails half-way; `connect()` takes a snapshot and waits for nobody.
+"""
+
+import os
+import sqlite3
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
+from sqlalchemy.exc import ArgumentError
+from sqlalchemy.pool import ConnectionPoolEntry
+
+from service.store.schema import migrate
+
+__all__ = ["migrate", "open_engine"]
+
+_POOL = {"pool_size": 10, "max_overflow": 30}
+_WRITES = "whydenied_writes"
+
+
+class SqliteEngine(Engine):
+    """An engine whose `begin()` takes SQLite's write lock at the start of the transaction, not at its first write."""
+
+    @contextmanager
+    def begin(self) -> Iterator[Connection]:
+        with self.connect() as conn, writing(conn).begin():
+            yield conn
+
+
+def writing(conn: Connection) -> Connection:
+    """The same connection, whose next transactions take SQLite's write lock at their start."""
+    return conn.execution_options(**{_WRITES: True})
+
+
+def open_engine(url: str, *, busy_timeout: float = 10.0) -> Engine:
+    """An engine for `sqlite:///path` or `postgresql://...`. Nothing is migrated: see `migrate`.
+
+    `busy_timeout` is how many seconds a SQLite statement waits for another process's write lock.
+    The SQLite file and its folder are made when missing, readable by their owner only.
+    Raises `ValueError` for any other kind of database; the message holds no password.
+    """
+    parsed = _parse(url)
+    if parsed.get_backend_name() == "sqlite":
+        return _open_sqlite(parsed, busy_timeout)
+    return create_engine(
+        parsed.set(drivername="postgresql+psycopg"),
+        pool_pre_ping=True,
+        hide_parameters=True,
+        json_serializer=to_json,
+        json_deserializer=msgspec.json.decode,
+        **_POOL,
+    )
+
+
+def to_json(value: Any) -> str:
+    """JSON that both databases take: NaN becomes null, lone surrogates U+FFFD, what JSON does not know its text."""
+    try:
+        return msgspec.json.encode(value, enc_hook=str).decode()
+    except (UnicodeEncodeError, TypeError):
+        return msgspec.json.encode(_storable(value)).decode()
+
+
+def _storable(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {_storable(str(key)): _storable(item) for key, item in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [_storable(item) for item in value]
+    if value is None or isinstance(value, bool | int | float):
+        return value
+    return str(value).encode("utf-8", "replace").decode()
+
+
+def _parse(url: str) -> URL:
+    try:
+        parsed = make_url(url)
+    except ArgumentError:
+        raise ValueError("the database URL is not a URL: use sqlite:///path/to/file or postgresql://...") from None
+    backend = parsed.drivername.partition("+")[0]
+    if backend not in {"sqlite", "postgres", "postgresql"}:
+        raise ValueError(f"{backend} databases are not supported: use sqlite:///path/to/file or postgresql://...")
+    if backend == "sqlite" and parsed.database in {None, "", ":memory:"}:
+        raise ValueError("SQLite needs a file here: a database in memory would lose acknowledged events")
+    return parsed
+
+
+def _open_sqlite(url: URL, busy_timeout: float) -> Engine:
+    assert url.database is not None
+    _make_private(Path(url.database))
+    plain = create_engine(
+        url.set(drivername="sqlite+pysqlite"),
+        connect_args={"timeout": busy_timeout, "check_same_thread": False},
+        json_serializer=to_json,
+        json_deserializer=msgspec.json.decode,
+        **_POOL,
+    )
+    engine = SqliteEngine(plain.pool, plain.dialect, plain.url, hide_parameters=True)
+    event.listen(engine, "connect", _configure)
+    event.listen(engine, "begin", _begin)
+    return engine
+
+
+def _make_private(file: Path) -> None:
+    file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    os.close(os.open(file, os.O_CREAT | os.O_RDWR, 0o600))
+
+
+def _configure(dbapi_connection: sqlite3.Connection, _: ConnectionPoolEntry) -> None:
+    dbapi_connection.isolation_level = None
+    dbapi_connection.execute("PRAGMA synchronous=FULL")
+    dbapi_connection.execute("PRAGMA foreign_keys=ON")
+    _use_wal(dbapi_connection, patience=10.0)
+
+
+def _use_wal(dbapi_connection: sqlite3.Connection, patience: float) -> None:
+    """SQLite does not wait for the lock that the first switch to WAL needs: try for `patience` seconds."""
+    deadline = time.monotonic() + patience
+    while True:
+        try:
+            dbapi_connection.execute("PRAGMA journal_mode=WAL")
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
+                raise
+            time.sleep(0.01)
+        else:
+            return
+
+
+def _begin(conn: Connection) -> None:
+    conn.exec_driver_sql("BEGIN IMMEDIATE" if conn.get_execution_options().get(_WRITES) else "BEGIN")

@@ -1,0 +1,26 @@
+"""Identifiers: UUID version 7 as text, so that ids sort by the time they were made.
+
+https://www.rfc-editor.org/rfc/rfc9562#name-uuid-version-7
+"""
+
+import itertools
+import secrets
+import time
+from datetime import datetime
+
+_COUNTER = itertools.count(secrets.randbits(12))
+
+
+def new_id() -> str:
+    """A fresh identifier; those of a later millisecond sort after those of an earlier one."""
+    return _format(time.time_ns() // 1_000_000, next(_COUNTER) & 0xFFF, secrets.randbits(62))
+
+
+def first_id_at(moment: datetime) -> str:
+    """The lowest identifier that can have been made at `moment`: everything made earlier sorts before it."""
+    return _format(int(moment.timestamp() * 1000), 0, 0)
+
+
+def _format(milliseconds: int, sequence: int, random: int) -> str:
+    digits = f"{milliseconds:012x}7{sequence:03x}{0x8000000000000000 | random:016x}"
+    return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"

@@ -1,0 +1,275 @@
+"""Every table, with named constraints. Times are aware UTC; identifiers come from `ids.new_id`.
+
+A change here needs a migration in `migrations/versions/`; `schema.drift` tells when one is missing.
+"""
+
+from datetime import datetime
+from typing import Any, ClassVar
+
+from sqlalchemy import JSON, CheckConstraint, Index, MetaData, Text, UniqueConstraint, text
+from sqlmodel import Field, SQLModel
+
+FAILURE_STATUSES = ("needs_review", "approved", "rejected")
+ANALYSIS_STATES = ("answered", "queued", "running", "failed", "unavailable")
+DECISIONS = ("approve", "correct", "reject")
+ROLES = ("viewer", "reviewer", "admin")
+
+
+class Record(SQLModel):
+    """Base of every table: its own metadata, so that constraint names never depend on the database."""
+
+    metadata: ClassVar[MetaData] = MetaData(
+        naming_convention={
+            "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+            "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+            "ck": "ck_%(table_name)s_%(constraint_name)s",
+            "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+            "pk": "pk_%(table_name)s",
+        }
+    )
+
+
+def _one_of(column: str, allowed: tuple[str, ...]) -> CheckConstraint:
+    values = ", ".join(f"'{value}'" for value in allowed)
+    return CheckConstraint(f"{column} IN ({values})", name=column)
+
+
+class Failure(Record, table=True):
+    """One distinct denial, however many events: what it is, its answer's headline, and where its review stands.
+
+    `version` changes with the current analysis and with every review, never with a mere count. `pinned`: a reviewer
+    approved or corrected the current analysis, so that no rule or model displaces it. `search` is the case-folded text
+    that queries look in. `current_analysis_id` has no foreign key: it would close a cycle, which SQLite cannot alter.
+    """
+
+    __tablename__ = "failure"
+    __table_args__ = (
+        UniqueConstraint("fingerprint", "fingerprint_version"),
+        _one_of("status", FAILURE_STATUSES),
+        _one_of("analysis_state", ANALYSIS_STATES),
+        Index(None, "last_seen", "id"),
+        Index(None, "status", "last_seen", "id"),
+        Index(None, "system"),
+        Index(None, "cause"),
+        Index(None, "analysis_state", "id"),
+    )
+
+    id: str = Field(primary_key=True)
+    fingerprint: str
+    fingerprint_version: int
+    status: str = "needs_review"
+    analysis_state: str = "queued"
+    analysis_note: str | None = None
+    version: int = 1
+    pinned: bool = False
+    regressed: bool = False
+    title: str
+    principal: str | None = None
+    action: str | None = None
+    resource: str | None = None
+    sample: str = Field(sa_type=Text)
+    search: str = Field(sa_type=Text)
+    service_name: str | None = None
+    environment: str | None = None
+    connection: str
+    event_count: int = 0
+    first_seen: datetime
+    last_seen: datetime
+    resolved_at: datetime | None = None
+    current_analysis_id: str | None = None
+    verdict: str | None = None
+    cause: str | None = None
+    system: str | None = None
+    confidence: str | None = None
+    producer: str = "none"
+    producer_name: str | None = None
+    producer_version: str | None = None
+    created_at: datetime
+
+
+class Event(Record, table=True):
+    """One occurrence as delivered, redacted. `failure_id` is null only for a `resolved` event that closed nothing."""
+
+    __tablename__ = "event"
+    __table_args__ = (
+        UniqueConstraint("connection", "source_id"),
+        _one_of("state", ("firing", "resolved")),
+        Index(None, "failure_id", "time", "id"),
+        Index(
+            None,
+            "connection",
+            "grouping_key",
+            sqlite_where=text("grouping_key IS NOT NULL"),
+            postgresql_where=text("grouping_key IS NOT NULL"),
+        ),
+    )
+
+    id: str = Field(primary_key=True)
+    connection: str
+    source_id: str
+    failure_id: str | None = Field(default=None, foreign_key="failure.id", ondelete="CASCADE")
+    state: str = "firing"
+    time: datetime
+    received_at: datetime
+    type: str
+    text: str = Field(sa_type=Text)
+    service_name: str | None = None
+    environment: str | None = None
+    severity: str | None = None
+    exception_type: str | None = None
+    stacktrace: str | None = Field(default=None, sa_type=Text)
+    http_status: int | None = None
+    url: str | None = None
+    grouping_key: str | None = None
+    attributes: dict[str, Any] = Field(default_factory=dict, sa_type=JSON)
+    context: dict[str, Any] = Field(default_factory=dict, sa_type=JSON)
+
+
+class Sighting(Record, table=True):
+    """Where a failure was seen: one row per combination, empty text for what the event did not say."""
+
+    __tablename__ = "sighting"
+    __table_args__ = (
+        Index(None, "service_name", "failure_id"),
+        Index(None, "environment", "failure_id"),
+        Index(None, "connection", "failure_id"),
+    )
+
+    failure_id: str = Field(primary_key=True, foreign_key="failure.id", ondelete="CASCADE")
+    connection: str = Field(primary_key=True)
+    service_name: str = Field(primary_key=True)
+    environment: str = Field(primary_key=True)
+
+
+class Analysis(Record, table=True):
+    """One proposed root cause and fix, never changed once written. Its evidence points into the text of `event_id`."""
+
+    __tablename__ = "analysis"
+    __table_args__ = (
+        UniqueConstraint("failure_id", "producer", "producer_name", "producer_version"),
+        Index(None, "event_id"),
+        Index(None, "producer", "producer_name", "created_at"),
+    )
+
+    id: str = Field(primary_key=True)
+    failure_id: str = Field(foreign_key="failure.id", ondelete="CASCADE")
+    event_id: str | None = Field(default=None, foreign_key="event.id", ondelete="SET NULL")
+    answer: dict[str, Any] = Field(sa_type=JSON)
+    verdict: str
+    cause: str | None = None
+    system: str | None = None
+    confidence: str
+    producer: str
+    producer_name: str
+    producer_version: str
+    created_at: datetime
+
+
+class Review(Record, table=True):
+    """One human verdict on an analysis. `corrected_analysis_id` is the answer the reviewer wrote instead."""
+
+    __tablename__ = "review"
+    __table_args__ = (
+        _one_of("decision", DECISIONS),
+        Index(None, "failure_id", "created_at"),
+        Index(None, "analysis_id"),
+        Index(None, "corrected_analysis_id"),
+    )
+
+    id: str = Field(primary_key=True)
+    failure_id: str = Field(foreign_key="failure.id", ondelete="CASCADE")
+    analysis_id: str = Field(foreign_key="analysis.id", ondelete="CASCADE")
+    reviewer: str
+    decision: str
+    reason: str | None = None
+    note: str | None = Field(default=None, sa_type=Text)
+    corrected_analysis_id: str | None = Field(default=None, foreign_key="analysis.id", ondelete="SET NULL")
+    created_at: datetime
+
+
+class Unparsed(Record, table=True):
+    """An authentic delivery that was not in the format promised: redacted, kept for replay."""
+
+    __tablename__ = "unparsed"
+    __table_args__ = (Index(None, "connection", "id"),)
+
+    id: str = Field(primary_key=True)
+    connection: str
+    received_at: datetime
+    reason: str
+    headers: dict[str, Any] = Field(default_factory=dict, sa_type=JSON)
+    body: str = Field(sa_type=Text)
+
+
+class Connection(Record, table=True):
+    """One configured monitoring source. `auth` is encrypted; only the file changes what is `declared` in it."""
+
+    __tablename__ = "connection"
+    __table_args__ = (UniqueConstraint("name"),)
+
+    id: str = Field(primary_key=True)
+    name: str
+    connector: str
+    declared: bool = False
+    auth_scheme: str
+    auth: str = Field(sa_type=Text)
+    created_at: datetime
+    updated_at: datetime
+    last_delivery_at: datetime | None = None
+
+
+class ApiKey(Record, table=True):
+    """A machine's key: only the SHA-256 of the whole token is kept, `prefix` is what people recognise it by."""
+
+    __tablename__ = "api_key"
+    __table_args__ = (UniqueConstraint("digest"),)
+
+    id: str = Field(primary_key=True)
+    name: str
+    prefix: str
+    digest: str
+    scopes: list[str] = Field(sa_type=JSON)
+    created_at: datetime
+    expires_at: datetime | None = None
+    revoked_at: datetime | None = None
+    last_used_at: datetime | None = None
+
+
+class Account(Record, table=True):
+    """A person who signs in. `username` is kept case-folded."""
+
+    __tablename__ = "account"
+    __table_args__ = (UniqueConstraint("username"), _one_of("role", ROLES))
+
+    id: str = Field(primary_key=True)
+    username: str
+    password_hash: str
+    role: str
+    disabled: bool = False
+    created_at: datetime
+
+
+class Session(Record, table=True):
+    """One signed-in browser: the SHA-256 of its token."""
+
+    __tablename__ = "session"
+    __table_args__ = (UniqueConstraint("digest"), Index(None, "account_id"), Index(None, "expires_at"))
+
+    id: str = Field(primary_key=True)
+    account_id: str = Field(foreign_key="account.id", ondelete="CASCADE")
+    digest: str
+    created_at: datetime
+    expires_at: datetime
+    revoked_at: datetime | None = None
+
+
+failures = Record.metadata.tables["failure"]
+events = Record.metadata.tables["event"]
+sightings = Record.metadata.tables["sighting"]
+analyses = Record.metadata.tables["analysis"]
+reviews = Record.metadata.tables["review"]
+unparsed = Record.metadata.tables["unparsed"]
+connections = Record.metadata.tables["connection"]
+api_keys = Record.metadata.tables["api_key"]
+accounts = Record.metadata.tables["account"]
+sessions = Record.metadata.tables["session"]
