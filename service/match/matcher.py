@@ -12,7 +12,7 @@ from typing import Any
 import re2
 
 from service.match.answer import Match, build_match
-from service.match.pattern import compile_pattern, options, reason_of
+from service.match.pattern import check_repeats, compile_pattern, options, reason_of
 from service.match.specificity import count_literals, widen
 from service.match.tidy import View, tidy
 from service.rules.load import RuleError
@@ -94,8 +94,9 @@ class Matcher:
         self.rules[rule.id] = ready
         for index, alternative in enumerate(ready.alternatives):
             try:
+                check_repeats(alternative.text)
                 self._set.Add(widen(alternative.text))
-            except re2.error as error:
+            except (re2.error, ValueError) as error:
                 raise RuleError(f"{pack.system}.yaml {rule.id}: pattern {index + 1}: {reason_of(error)}") from None
             self._owners.append((ready, index))
 
