@@ -40,8 +40,8 @@ def mark_invisible(text: str) -> str:
 
 
 def highlight(text: str, evidence: Sequence[Evidence]) -> list[Segment]:
-    """Segments of `text` in order. Spans may overlap or nest; one that lies outside the text is ignored."""
-    spans = [span for span in evidence if span.start < span.end <= len(text)][:_SPAN_LIMIT]
+    """Segments of `text` in order. Spans may overlap or nest; one that does not quote this text is ignored."""
+    spans = [span for span in evidence if span.quote and text[span.start : span.end] == span.quote][:_SPAN_LIMIT]
     cuts = sorted({0, len(text)}.union(*((span.start, span.end) for span in spans)))
     segments: list[Segment] = []
     for start, end in pairwise(cuts):

@@ -70,6 +70,7 @@ def page_environment() -> Environment:
         dollars=words.dollars,
         plural=words.plural,
         is_web=is_web,
+        query=query_string,
         placeholder_segments=_placeholder_segments,
     )
     return environment
@@ -85,6 +86,12 @@ def show(request: Request, template: str, *, status: int = 200, **values: Any) -
 def show_error(request: Request, status: int, headline: str, detail: str) -> HTMLResponse:
     """A page that says what happened and what to do."""
     return show(request, "error.html", status=status, headline=headline, detail=detail)
+
+
+async def form_fields(request: Request) -> dict[str, str]:
+    """The text fields of a form, without NUL characters. Files are refused; of equal names the last counts."""
+    async with request.form(max_files=0, max_fields=200, max_part_size=512 * 1024) as form:
+        return {name: value.replace("\x00", "") for name, value in form.items() if isinstance(value, str)}
 
 
 def account_name(request: Request) -> str | None:

@@ -1,5 +1,6 @@
 """Event text is cut into segments: every character is shown, once, in order, and nothing invisible stays hidden."""
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -33,8 +34,9 @@ def test_overlapping_spans_share_the_overlap() -> None:
     ]
 
 
-def test_a_span_outside_the_text_is_ignored() -> None:
-    assert highlight("short", [Evidence(quote="x", start=3, end=99, field="action")]) == [Segment("short")]
+@pytest.mark.parametrize(("start", "end"), [(3, 99), (2, 2), (4, 1), (0, 2)])
+def test_a_span_that_does_not_quote_the_text_is_ignored(start: int, end: int) -> None:
+    assert highlight("short", [Evidence(quote="x", start=start, end=end, field="action")]) == [Segment("short")]
 
 
 def test_a_mask_is_its_own_segment() -> None:
@@ -55,7 +57,7 @@ def test_placeholders_are_marked_as_whole_words_only() -> None:
 
 @given(st.text(), st.lists(st.tuples(st.integers(0, 50), st.integers(0, 50))))
 def test_segments_join_to_the_whole_visible_text(text: str, bounds: list[tuple[int, int]]) -> None:
-    spans = [Evidence(quote="q", start=start, end=end, field="action") for start, end in bounds]
+    spans = [Evidence(quote=text[start:end], start=start, end=end, field="action") for start, end in bounds]
     joined = "".join(segment.text for segment in highlight(text, spans))
     assert not any(is_invisible(character) for character in joined)
     if "\r" not in text:

@@ -68,7 +68,7 @@
     const fresh = page.getElementById("live");
     if (!fresh) return;
     const focused = old.contains(document.activeElement) && document.activeElement.getAttribute("href");
-    if (!fresh.dataset.live) status().textContent = "The analysis has ended.";
+    if (fresh.dataset.live !== old.dataset.live) status().textContent = old.dataset.live;
     old.replaceWith(fresh);
     document.title = page.title;
     if (focused) all("a", fresh).find((link) => link.getAttribute("href") === focused)?.focus();

@@ -1,0 +1,100 @@
+"""What a row of the queue shows, from a stored failure. Pure."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Literal
+
+from service.store.tables import Failure
+from service.web.words import as_utc
+
+Progress = Literal["answered", "analysing", "failed", "unavailable"]
+STATUS_WORDS = {"needs_review": "needs review", "approved": "approved", "rejected": "rejected"}
+_PROGRESS: dict[str, Progress] = {
+    "queued": "analysing",
+    "running": "analysing",
+    "failed": "failed",
+    "unavailable": "unavailable",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One failure in two lines. `place` says where it was seen; `note` stands in for a denial that is not known yet."""
+
+    id: str
+    href: str
+    status: str
+    status_words: str
+    progress: Progress
+    elapsed: str
+    verdict: str | None
+    cause: str | None
+    title: str
+    principal: str | None
+    action: str | None
+    resource: str | None
+    place: str
+    confidence: str | None
+    producer: str | None
+    note: str | None
+    seen: int
+    last_seen: datetime
+    regressed: bool
+    resolved: bool
+
+
+def row_of(failure: Failure, query: str, now: datetime) -> Row:
+    """The row; `query` is the list's query string, so that the next item stays within the same filter."""
+    progress = progress_of(failure)
+    return Row(
+        id=failure.id,
+        href=f"/failures/{failure.id}{query}",
+        status=failure.status,
+        status_words=STATUS_WORDS.get(failure.status, failure.status),
+        progress=progress,
+        elapsed=elapsed(failure.created_at, now),
+        verdict=failure.verdict,
+        cause=failure.cause,
+        title=failure.title or "An error without words",
+        principal=failure.principal,
+        action=failure.action,
+        resource=failure.resource,
+        place=" / ".join(part for part in (failure.service_name, failure.environment, failure.connection) if part),
+        confidence=failure.confidence if failure.verdict else None,
+        producer=producer_words(failure),
+        note=_note(failure, progress),
+        seen=failure.event_count,
+        last_seen=failure.last_seen,
+        regressed=failure.regressed,
+        resolved=failure.resolved_at is not None,
+    )
+
+
+def progress_of(failure: Any) -> Progress:
+    """Where the analysis stands."""
+    return _PROGRESS.get(failure.analysis_state, "answered")
+
+
+def elapsed(since: datetime, now: datetime) -> str:
+    """`12 s`, `3 min`, `2 h`: how long somebody has been waiting."""
+    seconds = max(0, int((now - as_utc(since)).total_seconds()))
+    if seconds < 90:
+        return f"{seconds} s"
+    return f"{seconds // 60} min" if seconds < 5400 else f"{seconds // 3600} h"
+
+
+def producer_words(failure: Failure) -> str | None:
+    """The rule's id, or `prompt@version`, or who corrected it."""
+    if failure.producer == "llm":
+        return f"{failure.producer_name}@{failure.producer_version}"
+    return failure.producer_name if failure.producer != "none" else None
+
+
+def _note(failure: Failure, progress: Progress) -> str | None:
+    if progress == "analysing":
+        return "No rule knows it; a model is asked."
+    if progress == "failed":
+        return failure.analysis_note or "The model gave no usable answer."
+    if progress == "unavailable":
+        return failure.analysis_note or "No rule knows this text, and no model is configured to ask."
+    return None
