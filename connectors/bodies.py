@@ -42,6 +42,16 @@ def decode(raw: bytes, content_encoding: str = "", limit: int = DECODED_LIMIT) -
     return body
 
 
+def peek(raw: bytes, content_encoding: str, size: int) -> bytes:
+    """The first bytes of a gzip, deflate or plain body; empty where they cannot be had cheaply. Never raises."""
+    if not content_encoding:
+        return raw[:size]
+    try:
+        return zlib.decompressobj(47).decompress(raw[: size + 1024], size)
+    except zlib.error:
+        return b""
+
+
 def _decoder(name: str) -> Callable[[bytes, int], bytes]:
     decoder = _DECODERS.get(name)
     if decoder is None:
