@@ -1,0 +1,104 @@
+"""What an LLM provider is to whydenied: a rendered prompt in, a typed draft and its price in tokens out.
+
+A provider is one module of this package with a `PROVIDER` attribute. It imports its SDK on first use, not on import.
+"""
+
+import pkgutil
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cache
+from importlib import import_module
+from types import MappingProxyType
+from typing import Generic, Protocol, TypeVar
+
+from pydantic import BaseModel
+
+from service.prompt.model import Rendered
+
+Schema = TypeVar("Schema", bound=BaseModel)
+
+
+class LLMError(Exception):
+    """A call gave no draft. The message is for people and holds no secret and nothing of the prompt.
+
+    `permanent`: the same call cannot succeed later. `retry_after`: seconds the provider asks to wait. `account`:
+    whydenied's own key, plan, model or address is at fault, so no call succeeds until an admin changes it.
+    """
+
+    def __init__(
+        self, message: str, *, permanent: bool, retry_after: float | None = None, account: bool = False
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.permanent = permanent
+        self.retry_after = retry_after
+        self.account = account
+
+    def __reduce__(self) -> tuple[Callable[..., "LLMError"], tuple[object, ...]]:
+        return _rebuild, (self.message, self.permanent, self.retry_after, self.account)
+
+
+def _rebuild(message: str, permanent: bool, retry_after: float | None, account: bool) -> LLMError:
+    return LLMError(message, permanent=permanent, retry_after=retry_after, account=account)
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """Tokens of one call. `input` counts all of them; the cached ones among them are priced differently."""
+
+    input: int
+    output: int
+    cache_write: int = 0
+    cache_read: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Completion(Generic[Schema]):
+    """One answer of a model. `model` is the id the provider returned, `latency` is in seconds."""
+
+    draft: Schema
+    provider: str
+    model: str
+    usage: Usage
+    stop_reason: str
+    latency: float
+
+
+class Provider(Protocol):
+    """One way to ask a model. `model` is the configured one. Use it in one event loop, and close it there."""
+
+    name: str
+    model: str
+
+    async def ask(self, prompt: Rendered, schema: type[Schema]) -> Completion[Schema]:
+        """One call, without retries, ended after a minute. Raises `LLMError`."""
+
+    async def close(self) -> None:
+        """Give up connections."""
+
+
+class ProviderFactory(Protocol):
+    """What a provider module offers as `PROVIDER`."""
+
+    name: str
+    default_model: str
+
+    def __call__(self, *, api_key: str, model: str | None, base_url: str | None) -> Provider:
+        """A provider for these settings; None takes the default. Does no I/O."""
+
+
+@cache
+def discover() -> Mapping[str, ProviderFactory]:
+    """Every provider of this package by name."""
+    package = import_module("service.llm")
+    modules = (import_module(f"service.llm.{info.name}") for info in pkgutil.iter_modules(package.__path__))
+    found = (getattr(module, "PROVIDER", None) for module in modules)
+    return MappingProxyType({factory.name: factory for factory in found if factory is not None})
+
+
+def open_provider(name: str, *, api_key: str, model: str | None = None, base_url: str | None = None) -> Provider:
+    """The provider called `name`. Raises `LLMError` with the known names."""
+    factories = discover()
+    if name not in factories:
+        raise LLMError(f"LLM provider {name!r} is not known; known are {', '.join(sorted(factories))}", permanent=True)
+    return factories[name](api_key=api_key, model=model, base_url=base_url)
