@@ -29,6 +29,7 @@ _OVER = frozenset("resolved resolve ok closed close recovered recovery cleared t
 _JSON_IN_FORM = ("payload", "data", "json")
 _PLAIN_ERROR = frozenset("type name class message msg reason stack stack_trace stacktrace".split())
 _LONGEST_KEY = 200
+_ERROR_MEMBERS = ("error.", "exception.", "err.")  # they stand in the text
 _RESERVED = frozenset({"service", "environment", "http_status", "exception_type", "url", "text"})
 
 
@@ -134,8 +135,12 @@ def _event(item: Any, keys: _Keys, received_at: datetime) -> ErrorEvent:
         http_status=next((status for value in found["http_status"] if (status := as_status(value))), None),
         url=next((link for value in found["link"] if (link := as_link(value))), None),
         grouping_key=first_text(*found["group"], *found["id"], *found["title"]),
-        attributes=attributes_of((name, value) for name, value in found.rest.items() if name not in _RESERVED),
+        attributes=attributes_of(pair for pair in found.rest.items() if not _is_told_elsewhere(pair[0])),
     )
+
+
+def _is_told_elsewhere(name: str) -> bool:
+    return name in _RESERVED or name.startswith(_ERROR_MEMBERS)
 
 
 def _own_key(found: Fields) -> str | None:

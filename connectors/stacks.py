@@ -1,16 +1,17 @@
 """Stack traces as text: each frame with file, line, function and the source lines that the call spans."""
 
 from collections.abc import Mapping, Sequence
+from textwrap import dedent
 from typing import Any
 
-from connectors.values import as_list, as_mapping, as_text, first_text
+from connectors.values import as_list, as_mapping, as_text, clean, first_text
 
 Frames = Sequence[Mapping[str, Any]]
 
 _MOST_FRAMES = 50
 _MOST_OWN = 8
 _MOST_FOREIGN = 4
-_MOST_CONTINUED = 6
+_MOST_CONTINUED = 7
 _LONGEST_LINE = 300
 
 
@@ -40,26 +41,22 @@ def _print_frame(frame: Mapping[str, Any]) -> str:
 
 def _source_lines(frame: Mapping[str, Any]) -> list[str]:
     """The line of the call and, while its brackets are open, those after it: arguments such as a bucket stand there."""
-    first, following = _context(frame)
-    lines = [first.strip()] if first.strip() else []
-    depth = _open_brackets(first)
-    for line in following[:_MOST_CONTINUED]:
-        if depth <= 0:
-            break
-        lines.append(line.strip())
-        depth += _open_brackets(line)
-    return lines
+    sources = _sources(frame)
+    depth, count = _open_brackets(sources[0]) if sources else 0, 1
+    while depth > 0 and count < min(len(sources), _MOST_CONTINUED):
+        depth += _open_brackets(sources[count])
+        count += 1
+    return dedent("\n".join(sources[:count])).splitlines()
 
 
-def _context(frame: Mapping[str, Any]) -> tuple[str, list[str]]:
+def _sources(frame: Mapping[str, Any]) -> list[str]:
     """The source line and those after it, in the SDK's form (`context_line`) or the REST API's (`context`: pairs)."""
-    line = first_text(frame.get("context_line"), frame.get("contextLine"))
-    if line:
-        return line, [as_text(after) or "" for after in as_list(frame.get("post_context"))]
-    pairs = [pair for pair in as_list(frame.get("context")) if isinstance(pair, list) and len(pair) == 2]
     number = frame.get("lineNo", frame.get("lineno"))
-    sources = [as_text(source) or "" for at, source in pairs if _is_from(at, number)]
-    return (sources[0], sources[1:]) if sources else ("", [])
+    pairs = [pair for pair in as_list(frame.get("context")) if isinstance(pair, list) and len(pair) == 2]
+    lines = [source for at, source in pairs if _is_from(at, number)]
+    if line := frame.get("context_line") or frame.get("contextLine"):
+        lines = [line, *as_list(frame.get("post_context"))]
+    return [clean(line).rstrip() for line in lines if isinstance(line, str) and line.strip()]
 
 
 def _is_from(at: Any, number: Any) -> bool:
