@@ -6,7 +6,8 @@ from rich.console import Console, RenderableType
 from rich.padding import Padding
 from rich.text import Text
 
-from service.domain import Answer, Artifact, Evidence, Fix, Verdict
+from service.cli.evidence_text import mark_evidence
+from service.domain import Answer, Artifact, Fix, Verdict
 from service.render import strip_control
 
 _STYLE = {
@@ -15,18 +16,16 @@ _STYLE = {
     Verdict.OTHER: "bold cyan",
     Verdict.UNKNOWN: "bold yellow",
 }
-_CONTEXT_LINES = 2
-_MAX_LINE = 2_000
 
 
 def print_answer(answer: Answer, text: str) -> None:
     """Print to standard output, in colour when that is a terminal."""
     console = Console(file=sys.stdout, highlight=False)
-    for part in _parts(answer, text):
+    for part in _parts(answer, text, colour=console.is_terminal):
         console.print(part, soft_wrap=isinstance(part, Text))
 
 
-def _parts(answer: Answer, text: str) -> list[RenderableType]:
+def _parts(answer: Answer, text: str, *, colour: bool) -> list[RenderableType]:
     """Prose is wrapped; what is to be copied (a `Text`) never is."""
     parts: list[RenderableType] = [_headline(answer), _prose(answer.explanation), Text()]
     facts = _facts(answer)
@@ -38,7 +37,7 @@ def _parts(answer: Answer, text: str) -> list[RenderableType]:
         expect = _prose(f"expect: {answer.verify.expect}")
         parts += [_title("Verify"), _indent(Text(answer.verify.command, style="bold")), expect, Text()]
     if answer.evidence:
-        parts += [_title("Evidence"), _indent(mark_evidence(text, answer.evidence)), Text()]
+        parts += [_title("Evidence"), _indent(mark_evidence(text, answer.evidence, colour=colour)), Text()]
     parts.append(_footer(answer))
     return parts
 
@@ -98,31 +97,6 @@ def _artifact(artifact: Artifact) -> list[RenderableType]:
         content.highlight_words([name], style="black on yellow")
     where = f"{artifact.title} ({artifact.kind}; {artifact.apply})"
     return [Text(), _prose(where, "bold"), _indent(content, 4), Text()]
-
-
-def mark_evidence(text: str, evidence: tuple[Evidence, ...]) -> Text:
-    """The lines of the text that hold evidence, with each quote marked."""
-    marked = Text(text)
-    for item in evidence:
-        marked.stylize("dim" if item.field == "denial" else "reverse", item.start, item.end)
-    starts = [item.start for item in evidence]
-    first = max(0, text.count("\n", 0, min(starts)) - _CONTEXT_LINES)
-    last = text.count("\n", 0, max(item.end for item in evidence)) + _CONTEXT_LINES
-    lines = marked.split("\n", allow_blank=True)[first : last + 1]
-    kept = [line[:_MAX_LINE] for line in lines]
-    return Text("\n").join(_printable(line) for line in kept)
-
-
-def _printable(line: Text) -> Text:
-    """Control characters of the event must not reach the terminal."""
-    safe = Text()
-    for char, styled in zip(line.plain, line.divide(range(1, len(line.plain))), strict=False):
-        safe.append_text(
-            styled
-            if strip_control(char) == char
-            else Text("\N{SYMBOL FOR ESCAPE}" if char == "\x1b" else "\N{REPLACEMENT CHARACTER}", style="dim")
-        )
-    return safe
 
 
 def _footer(answer: Answer) -> Text:

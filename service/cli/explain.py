@@ -89,16 +89,17 @@ def _answer_lines(matcher: Matcher, source: TextIO) -> int:
             given = msgspec.json.decode(line, type=_Line)
         except (msgspec.DecodeError, UnicodeEncodeError) as error:
             failed = True
-            _print_line({"id": _id_of(line), "error": {"line": number, "detail": str(error)}})
+            problem = {"id": _id_of(line), "error": {"line": number, "detail": str(error)}}
+            _print_line(msgspec.json.encode(problem).decode())
             continue
         answer = answer_text(matcher, str(given.id), given.text[:MAX_TEXT], given.context or {})
-        sys.stdout.write(answer.model_dump_json() + "\n")
-    sys.stdout.flush()
+        _print_line(answer.model_dump_json())
     return 1 if failed else 0
 
 
-def _print_line(content: dict[str, Any]) -> None:
-    sys.stdout.write(msgspec.json.encode(content).decode() + "\n")
+def _print_line(line: str) -> None:
+    sys.stdout.write(line + "\n")
+    sys.stdout.flush()
 
 
 def _id_of(line: str) -> Any:

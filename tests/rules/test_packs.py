@@ -1,0 +1,33 @@
+"""Every shipped rule proves itself: examples, counterexamples, rivals, clean logs. One test per rule id."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from service.match.check import Finding, check_rules, read_clean_texts
+from service.match.matcher import Matcher
+from service.rules.load import default_folder, load_packs
+from service.rules.model import Pack
+
+MATCHER = Matcher(load_packs(default_folder()))
+CLEAN = read_clean_texts(Path(__file__).parent / "corpus")
+
+
+@pytest.fixture(scope="module")
+def findings() -> list[Finding]:
+    return check_rules(MATCHER, CLEAN)
+
+
+@pytest.mark.parametrize("rule_id", MATCHER.rules)
+def test_rule_holds_what_it_promises(rule_id: str, findings: list[Finding]) -> None:
+    assert [finding.problem for finding in findings if finding.rule == rule_id] == []
+
+
+def test_the_clean_corpus_is_worth_its_name() -> None:
+    assert sum(len(text.splitlines()) for text in CLEAN.values()) > 40
+
+
+def test_the_published_schema_is_current() -> None:
+    published = json.loads((default_folder() / "rule.schema.json").read_text())
+    assert published == Pack.model_json_schema(), "run: whydenied rules schema > rules/rule.schema.json"
