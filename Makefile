@@ -1,4 +1,5 @@
 PYTHON ?= python3
+LOCK := --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --custom-compile-command "make lock"
 VENV := .venv
 BIN := $(VENV)/bin
 .DEFAULT_GOAL := help
@@ -16,3 +17,40 @@ $(VENV)/.ready: requirements/dev.txt requirements/uv.txt pyproject.toml
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements/dev.txt
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
 	@touch $@
+
+demo: setup ## Start the service, post recorded deliveries, print each root cause, then serve (DEMO_ONCE=1: exit after printing)
+	@$(BIN)/python demo/run.py
+
+serve: setup ## Run the service at 127.0.0.1:8000 on embedded SQLite in ./var
+	@$(BIN)/whydenied serve --host 127.0.0.1 --port 8000
+
+test: setup ## Run the whole test suite
+	@$(BIN)/python -m pytest -n auto --dist loadfile
+
+check: setup ## Lint, types, import contracts, YAML, rules, prompts, migrations
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
+	$(BIN)/yamllint --strict .
+	$(BIN)/whydenied rules check
+	$(BIN)/whydenied prompts check
+	$(BIN)/whydenied migrate --check
+
+fmt: setup ## Format the code
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+rules: setup ## Run every rule's proof
+	$(BIN)/whydenied rules check
+
+bench: setup ## Measure ingest and matching against yardsticks in one run
+	$(BIN)/python bench/run.py
+
+lock: setup ## Compile the hashed requirements again
+	$(BIN)/uv pip compile --quiet $(LOCK) requirements/uv.in -o requirements/uv.txt
+	$(BIN)/uv pip compile --quiet $(LOCK) pyproject.toml -o requirements/runtime.txt
+	$(BIN)/uv pip compile --quiet $(LOCK) pyproject.toml --group dev -o requirements/dev.txt
+
+clean: ## Remove the environment and everything generated
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis
