@@ -22,7 +22,7 @@ MOST_VALUES = 10_000
 _MOST_CODINGS = 3
 _MOST_MEMBERS = 1_000
 _CHUNK = 64 * 1024
-_ZSTD_CHUNK = 1024  # zstandard cannot cap one step's output; four bytes of input make 128 KiB at most
+_ZSTD_CHUNK = 256  # zstandard cannot cap one step's output; four bytes of input make 128 KiB at most
 _ZSTD_WINDOW = 8 * 1024 * 1024  # what RFC 9659 lets a sender use; more would let a frame header claim gigabytes
 _CHARSETS = ("ascii", "utf-8", "utf-16", "utf-32", "iso8859", "cp125", "koi8", "shift_jis", "euc", "gb", "big5")
 
