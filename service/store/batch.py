@@ -9,22 +9,25 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
 
 import structlog
-from sqlalchemy import Connection, bindparam, delete, select, update
+from sqlalchemy import Connection, Dialect, delete, func, select, update
 
 from service.domain import Answer
-from service.store.bulk import chunks, insert_missing
+from service.store.bulk import ForEach, chunks, insert_missing
 from service.store.event_row import as_key, as_text, event_row
 from service.store.head import Head, attach, headline, lock_heads
 from service.store.ids import new_id
 from service.store.known import Known
 from service.store.occurrence import Occurrence, Stored, UnparsedDelivery
-from service.store.resolution import is_still_firing, opened_by
-from service.store.tables import connections, events, failures, sightings, unparsed
+from service.store.resolution import close, is_still_firing, opened_by
+from service.store.tables import connections, events, excerpts, failures, openings, sightings, unparsed
 
 _DELIVERY_PRECISION = 1.0  # seconds between two notes of a connection's last delivery: all writers share that row
+
+_SAMPLE_LENGTH = 2_000
 
 _log = structlog.get_logger(__name__)
 
@@ -69,10 +72,12 @@ class _Batch:
         first = sorted((item for item in items if item.fresh), key=_key)
         firing = [item for item in first if item.row["state"] == "firing"]
         self._find_failures(firing)
-        self._insert_events(firing)
-        closed = self._insert_resolved([item for item in first if item.row["state"] == "resolved"])
+        self._note_openings(firing)
+        closed = self._find_closed([item for item in first if item.row["state"] == "resolved"])
+        self._insert_events(first)
         counted = [item for item in firing if item.fresh]
-        self.heads = lock_heads(self.conn, self._concerned(first).union(*closed.values()))
+        concerned = {item.row["failure_id"] for item in first if item.row["failure_id"]}
+        self.heads = lock_heads(self.conn, concerned.union(*closed.values()))
         self._count(counted)
         self._resolve(first, closed)
         self._answer(counted)
@@ -98,35 +103,59 @@ class _Batch:
         """Give each row its failure's id, making the failures that do not exist yet."""
         unknown = {item.failure_key: item for item in reversed(items) if item.failure_key not in self.known.failures}
         if unknown:
-            self._look_up(unknown)
-            new = [self._failure_row(unknown[key]) for key in sorted(unknown.keys() - self.learned.failures.keys())]
-            insert_missing(self.conn, failures, new)
-            self._look_up({key: unknown[key] for key in unknown.keys() - self.learned.failures.keys()})
-            self.made = {row["id"] for row in new} & set(self.learned.failures.values())
+            self._look_up(unknown.keys())
+            if missing := sorted(unknown.keys() - self.learned.failures.keys()):
+                self._make_failures([unknown[key] for key in missing])
         for item in items:
             found = self.known.failures.get(item.failure_key)
             item.row["failure_id"] = found or self.learned.failures[item.failure_key]
 
-    def _look_up(self, keys: dict[tuple[int, str], _Item]) -> None:
+    def _make_failures(self, items: Sequence[_Item]) -> None:
+        """Make failures, except those that another process made in this very moment."""
+        rows, texts = zip(*(self._failure_rows(item) for item in items), strict=True)
+        insert_missing(self.conn, failures, rows)
+        self._look_up(item.failure_key for item in items)
+        self.made = {row["id"] for row in rows} & set(self.learned.failures.values())
+        insert_missing(self.conn, excerpts, [text for text in texts if text["failure_id"] in self.made])
+
+    def _look_up(self, keys: Iterable[tuple[int, str]]) -> None:
         query = select(failures.c.fingerprint_version, failures.c.fingerprint, failures.c.id)
         for chunk in chunks(fingerprint for _, fingerprint in keys):
             for version, fingerprint, failure_id in self.conn.execute(query.where(failures.c.fingerprint.in_(chunk))):
                 self.learned.failures[version, fingerprint] = failure_id
 
-    def _failure_row(self, item: _Item) -> dict[str, Any]:
-        seen = min(item.row["time"], self.now)
-        return {
+    def _failure_rows(self, item: _Item) -> tuple[dict[str, Any], dict[str, Any]]:
+        """A failure's row and its excerpt's."""
+        row, seen = item.row, min(item.row["time"], self.now)
+        sample = row["text"][:_SAMPLE_LENGTH]
+        shown, search = headline(None, sample)
+        failure = {
             "id": new_id(),
             "fingerprint": item.occurrence.fingerprint,
             "fingerprint_version": item.occurrence.fingerprint_version,
-            "service_name": item.row["service_name"],
-            "environment": item.row["environment"],
-            "connection": item.row["connection"],
+            **{name: row[name] for name in ("service_name", "environment", "connection")},
             "first_seen": seen,
             "last_seen": seen,
             "created_at": self.now,
-            **headline(None, item.row["text"]),
+            **shown,
         }
+        return failure, {"failure_id": failure["id"], "sample": sample, "search": search}
+
+    def _note_openings(self, items: Sequence[_Item]) -> None:
+        names = ("connection", "grouping_key", "failure_id")
+        rows = (item.row for item in items if item.row["grouping_key"] is not None)
+        seen = {tuple(row[name] for name in names) for row in rows} - self.known.openings
+        insert_missing(self.conn, openings, [dict(zip(names, one, strict=True)) for one in sorted(seen)])
+        self.learned.openings |= seen
+
+    def _find_closed(self, items: Sequence[_Item]) -> dict[str, list[str]]:
+        """The failures that each resolved event may close, by the event's id."""
+        closed = {}
+        for item in items:
+            opened = opened_by(self.conn, item.row["connection"], item.row["grouping_key"])
+            item.row["failure_id"] = opened[0] if opened else None
+            closed[item.row["id"]] = opened
+        return closed
 
     def _insert_events(self, items: Sequence[_Item]) -> None:
         """Insert the rows; an event that is there already lends its ids to the item and makes it a duplicate."""
@@ -143,67 +172,41 @@ class _Batch:
                 for source_id, event_id, failure_id in self.conn.execute(there):
                     _adopt(by_source[source_id], event_id, failure_id)
 
-    def _insert_resolved(self, items: Sequence[_Item]) -> dict[str, list[str]]:
-        """Insert the rows of events that close something; the failures each of the new ones may close, by event id."""
-        closed = {}
-        for item in items:
-            opened = opened_by(self.conn, item.row["connection"], item.row["grouping_key"])
-            item.row["failure_id"] = opened[0] if opened else None
-            closed[item.row["id"]] = opened
-        self._insert_events(items)
-        return {item.row["id"]: closed[item.row["id"]] for item in items if item.fresh}
-
-    def _concerned(self, items: Sequence[_Item]) -> set[str]:
-        return {item.row["failure_id"] for item in items if item.row["failure_id"]}
-
     def _count(self, items: Sequence[_Item]) -> None:
         by_failure: dict[str, list[datetime]] = defaultdict(list)
         for item in items:
             by_failure[item.row["failure_id"]].append(item.row["time"])
-        for failure_id, times in by_failure.items():
-            head = self._reopen(self.heads[failure_id], max(times))
-            self.heads[failure_id] = replace(
-                head,
-                event_count=head.event_count + len(times),
-                first_seen=min(head.first_seen, *times),
-                last_seen=max(head.last_seen, min(max(times), self.now)),
-            )
-        if by_failure:
-            self._write_counts(self.heads[failure_id] for failure_id in sorted(by_failure))
+        counts = []
+        for failure_id in sorted(by_failure):
+            times = by_failure[failure_id]
+            first, last = min(times), max(times)
+            self._reopen(self.heads[failure_id], last)
+            seen = {"first": min(first, self.now), "last": min(last, self.now)}
+            counts.append({"key": failure_id, "count": len(times), **seen})
+        _counting(self.conn.dialect).run(self.conn, counts)
 
-    def _reopen(self, head: Head, newest: datetime) -> Head:
+    def _reopen(self, head: Head, newest: datetime) -> None:
         """A failure that fires after it was resolved has regressed; an approved fix did not last: review it again."""
         if head.resolved_at is None or newest <= head.resolved_at:
-            return head
-        again = replace(head, resolved_at=None, regressed=True)
+            return
+        again = replace(head, resolved_at=None)
         if head.status == "approved":
             again = replace(again, status="needs_review", version=head.version + 1)
         self._write(again, resolved_at=None, regressed=True, status=again.status, version=again.version)
-        return again
-
-    def _write_counts(self, heads: Iterable[Head]) -> None:
-        statement = (
-            update(failures)
-            .where(failures.c.id == bindparam("key"))
-            .values(event_count=bindparam("count"), first_seen=bindparam("first"), last_seen=bindparam("last"))
-        )
-        values = [
-            {"key": head.id, "count": head.event_count, "first": head.first_seen, "last": head.last_seen}
-            for head in heads
-        ]
-        self.conn.execute(statement, values)
+        self.heads[head.id] = again
 
     def _write(self, head: Head, **values: Any) -> None:
         self.conn.execute(update(failures).where(failures.c.id == head.id).values(**values))
 
     def _resolve(self, items: Sequence[_Item], closed: dict[str, list[str]]) -> None:
         for item in items:
-            for failure_id in closed.get(item.row["id"], ()):
-                head = self.heads[failure_id]
+            if not item.fresh or not (failure_ids := closed.get(item.row["id"])):
+                continue
+            close(self.conn, item.row["connection"], item.row["grouping_key"], item.row["time"])
+            for failure_id in failure_ids:
                 if not is_still_firing(self.conn, failure_id):
-                    resolved_at = max(item.row["time"], head.last_seen)
-                    self.heads[failure_id] = replace(head, resolved_at=resolved_at)
-                    self._write(head, resolved_at=resolved_at)
+                    self._write(self.heads[failure_id], resolved_at=item.row["time"])
+                    self.heads[failure_id] = replace(self.heads[failure_id], resolved_at=item.row["time"])
 
     def _answer(self, items: Sequence[_Item]) -> None:
         for item in items:
@@ -292,3 +295,23 @@ def _adopt(item: _Item, event_id: str, failure_id: str | None) -> None:
     if item.row["id"] != event_id:
         item.row.update(id=event_id, failure_id=failure_id)
         item.fresh = False
+
+
+@lru_cache
+def _counting(dialect: Dialect) -> ForEach:
+    least, greatest = (func.min, func.max) if dialect.name == "sqlite" else (func.least, func.greatest)
+    moment = failures.c.last_seen.type
+    types = {"key": failures.c.id.type, "count": failures.c.event_count.type, "first": moment, "last": moment}
+    return ForEach(
+        dialect,
+        types,
+        lambda given: (
+            update(failures)
+            .where(failures.c.id == given["key"])
+            .values(
+                event_count=failures.c.event_count + given["count"],
+                first_seen=least(failures.c.first_seen, given["first"]),
+                last_seen=greatest(failures.c.last_seen, given["last"]),
+            )
+        ),
+    )

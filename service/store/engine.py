@@ -9,6 +9,7 @@ import sqlite3
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -60,11 +61,12 @@ def open_engine(url: str, *, busy_timeout: float = 10.0) -> Engine:
 
 
 def to_json(value: Any) -> str:
-    """JSON that both databases take: NaN becomes null, lone surrogates U+FFFD, what JSON does not know its text."""
+    """JSON that both databases take: NaN becomes null, NUL and lone surrogates are replaced, other types are text."""
     try:
-        return msgspec.json.encode(value, enc_hook=str).decode()
+        encoded = msgspec.json.encode(value, enc_hook=str)
     except (UnicodeEncodeError, TypeError):
         return msgspec.json.encode(_storable(value)).decode()
+    return (msgspec.json.encode(_storable(value)) if b"\\u0000" in encoded else encoded).decode()
 
 
 def _storable(value: Any) -> Any:
@@ -72,9 +74,9 @@ def _storable(value: Any) -> Any:
         return {_storable(str(key)): _storable(item) for key, item in value.items()}
     if isinstance(value, list | tuple | set | frozenset):
         return [_storable(item) for item in value]
-    if value is None or isinstance(value, bool | int | float):
+    if value is None or isinstance(value, bool | int | float | datetime):
         return value
-    return str(value).encode("utf-8", "replace").decode()
+    return str(value).encode("utf-8", "replace").decode().replace("\x00", "\N{REPLACEMENT CHARACTER}")
 
 
 def _parse(url: str) -> URL:

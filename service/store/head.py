@@ -5,29 +5,24 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, select, update
+from sqlalchemy import Connection, bindparam, select, update
 
 from service.domain import Answer, ByLLM, ByReviewer, ByRule
 from service.store.bulk import chunks, insert_missing
 from service.store.event_row import as_text
-from service.store.tables import analyses, failures
+from service.store.tables import analyses, excerpts, failures
 
 _TITLE_LENGTH = 200
-_SAMPLE_LENGTH = 2_000
 
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """A failure's counters, review state and current answer, as they stand while its row is locked."""
+    """A failure's review state and current answer, as they stand while its row is locked."""
 
     id: str
     status: str
     version: int
     pinned: bool
-    regressed: bool
-    event_count: int
-    first_seen: datetime
-    last_seen: datetime
     resolved_at: datetime | None
     analysis_state: str
     current_analysis_id: str | None
@@ -35,13 +30,19 @@ class Head:
     producer_version: str | None
 
 
+_LOCK = (
+    select(*(failures.c[name] for name in Head.__slots__))
+    .where(failures.c.id.in_(bindparam("ids", expanding=True)))
+    .order_by(failures.c.id)
+    .with_for_update(key_share=True)
+)
+
+
 def lock_heads(conn: Connection, failure_ids: Iterable[str]) -> dict[str, Head]:
     """Lock these failures until the transaction ends, in an order that all writers share. Missing ones are left out."""
-    columns = [failures.c[name] for name in Head.__slots__]
-    query = select(*columns).order_by(failures.c.id).with_for_update(key_share=True)
     found: dict[str, Head] = {}
     for chunk in chunks(sorted(set(failure_ids))):
-        found.update((row.id, Head(*row)) for row in conn.execute(query.where(failures.c.id.in_(chunk))))
+        found.update((row[0], Head(*row)) for row in conn.execute(_LOCK, {"ids": chunk}))
     return found
 
 
@@ -84,8 +85,9 @@ def make_current(conn: Connection, head: Head, answer: Answer, **review: Any) ->
         producer=producer,
         producer_version=version,
     )
-    sample = conn.execute(select(failures.c.sample).where(failures.c.id == head.id)).scalar_one()
-    shown = headline(answer, sample)
+    sample = conn.execute(select(excerpts.c.sample).where(excerpts.c.failure_id == head.id)).scalar_one()
+    shown, search = headline(answer, sample)
+    conn.execute(update(excerpts).where(excerpts.c.failure_id == head.id).values(search=search))
     conn.execute(
         update(failures)
         .where(failures.c.id == head.id)
@@ -110,14 +112,13 @@ def make_current(conn: Connection, head: Head, answer: Answer, **review: Any) ->
     return changed
 
 
-def headline(answer: Answer | None, text: str) -> dict[str, Any]:
-    """What lists show of a failure, and the text that searches look in: from its answer, else from its text."""
-    sample = as_text(text[:_SAMPLE_LENGTH])
-    first_line = next((line.strip() for line in sample.splitlines() if line.strip()), "(no text)")
+def headline(answer: Answer | None, text: str) -> tuple[dict[str, Any], str]:
+    """What lists show of a failure, from its answer, else from its text; and the text that searches look in."""
+    first_line = next((line.strip() for line in text.splitlines() if line.strip()), "(no text)")
     title = as_text(answer.title) if answer else first_line
     who = {name: as_text(getattr(answer, name, None)) for name in ("principal", "action", "resource")}
-    search = "\n".join(value for value in [title, *who.values(), sample] if value).casefold()
-    return {"title": title[:_TITLE_LENGTH], **who, "sample": sample, "search": search}
+    search = "\n".join(value for value in [title, *who.values(), text] if value).casefold()
+    return {"title": title[:_TITLE_LENGTH], **who}, search
 
 
 def producer_of(answer: Answer) -> tuple[str, str, str]:

@@ -10,24 +10,28 @@ class Known:
     """Facts that stay true until a failure is deleted: other processes may add to them, never change them.
 
     Only what was committed belongs in here. When a deletion proves one wrong, `forget` all.
+    `failures`: ids by fingerprint. `sightings`, `openings`: primary keys. `answered`: failure and version of the rule.
+    `delivered`: monotonic seconds at which a connection's last delivery was noted.
     """
 
     failures: dict[tuple[int, str], str] = field(default_factory=dict)
     sightings: set[tuple[str, ...]] = field(default_factory=set)
-    answered: set[tuple[str, str]] = field(default_factory=set)
+    openings: set[tuple[str, ...]] = field(default_factory=set)
+    answered: set[tuple[str, ...]] = field(default_factory=set)
     delivered: dict[str, float] = field(default_factory=dict)
 
     def learn(self, other: "Known") -> None:
         """Take over what a transaction found, once it is committed."""
-        if len(self.failures) + len(self.sightings) + len(self.answered) + len(self.delivered) > _LIMIT:
+        if len(self.failures) + len(self.sightings) + len(self.openings) + len(self.answered) > _LIMIT:
             self.forget()
         self.failures.update(other.failures)
         self.sightings.update(other.sightings)
+        self.openings.update(other.openings)
         self.answered.update(other.answered)
         self.delivered.update(other.delivered)
 
     def forget(self) -> None:
         self.failures.clear()
         self.sightings.clear()
+        self.openings.clear()
         self.answered.clear()
-        self.delivered.clear()

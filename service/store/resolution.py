@@ -1,26 +1,30 @@
 """Which failures a `resolved` event closes: those that firing events of its connection and grouping key opened."""
 
-from collections import defaultdict
 from datetime import datetime
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, or_, select, update
 
-from service.store.tables import events
+from service.store.tables import events, failures, openings
 
 _RECENT = 200  # firing events of a failure that are looked at; a group that was silent for longer counts as closed
 
 
 def opened_by(conn: Connection, connection: str, grouping_key: str | None) -> list[str]:
-    """The failures of a group's firing events, the latest first."""
-    if grouping_key is None:
-        return []
+    """The failures that the group opened, the one seen last first."""
     query = (
-        select(events.c.failure_id)
-        .where(events.c.connection == connection, events.c.grouping_key == grouping_key, events.c.state == "firing")
-        .group_by(events.c.failure_id)
-        .order_by(func.max(events.c.time).desc())
+        select(openings.c.failure_id)
+        .join(failures, failures.c.id == openings.c.failure_id)
+        .where(openings.c.connection == connection, openings.c.grouping_key == grouping_key)
+        .order_by(failures.c.last_seen.desc(), failures.c.id)
     )
     return list(conn.execute(query).scalars())
+
+
+def close(conn: Connection, connection: str, grouping_key: str, time: datetime) -> None:
+    """Note that the group was resolved at `time`."""
+    group = (openings.c.connection == connection) & (openings.c.grouping_key == grouping_key)
+    earlier = or_(openings.c.resolved_at.is_(None), openings.c.resolved_at < time)
+    conn.execute(update(openings).where(group, earlier).values(resolved_at=time))
 
 
 def is_still_firing(conn: Connection, failure_id: str) -> bool:
@@ -28,20 +32,11 @@ def is_still_firing(conn: Connection, failure_id: str) -> bool:
     recent = (
         select(events.c.connection, events.c.grouping_key, events.c.time)
         .where(events.c.failure_id == failure_id, events.c.state == "firing", events.c.grouping_key.is_not(None))
-        .order_by(events.c.time.desc())
+        .order_by(events.c.id.desc())
         .limit(_RECENT)
+        .subquery()
     )
-    fired: dict[str, dict[str, datetime]] = defaultdict(dict)
-    for connection, grouping_key, time in conn.execute(recent):
-        fired[connection].setdefault(grouping_key, time)
-    return any(_fires(conn, connection, groups) for connection, groups in fired.items())
-
-
-def _fires(conn: Connection, connection: str, groups: dict[str, datetime]) -> bool:
-    query = (
-        select(events.c.grouping_key, func.max(events.c.time))
-        .where(events.c.connection == connection, events.c.grouping_key.in_(groups), events.c.state == "resolved")
-        .group_by(events.c.grouping_key)
-    )
-    resolved: dict[str, datetime] = dict(conn.execute(query).tuples().all())
-    return any(key not in resolved or resolved[key] < time for key, time in groups.items())
+    of_group = (openings.c.connection == recent.c.connection) & (openings.c.grouping_key == recent.c.grouping_key)
+    closed_since = of_group & (openings.c.failure_id == failure_id) & (openings.c.resolved_at >= recent.c.time)
+    query = select(recent.c.time).where(~select(openings.c.failure_id).where(closed_since).exists()).limit(1)
+    return conn.execute(query).first() is not None

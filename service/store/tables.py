@@ -6,7 +6,7 @@ A change here needs a migration in `migrations/versions/`; `schema.drift` tells 
 from datetime import datetime
 from typing import Any, ClassVar
 
-from sqlalchemy import JSON, CheckConstraint, Index, MetaData, Text, UniqueConstraint, text
+from sqlalchemy import JSON, CheckConstraint, Index, MetaData, Text, UniqueConstraint
 from sqlmodel import Field, SQLModel
 
 FAILURE_STATUSES = ("needs_review", "approved", "rejected")
@@ -38,8 +38,8 @@ class Failure(Record, table=True):
     """One distinct denial, however many events: what it is, its answer's headline, and where its review stands.
 
     `version` changes with the current analysis and with every review, never with a mere count. `pinned`: a reviewer
-    approved or corrected the current analysis, so that no rule or model displaces it. `search` is the case-folded text
-    that queries look in. `current_analysis_id` has no foreign key: it would close a cycle, which SQLite cannot alter.
+    approved or corrected the current analysis, so that no rule or model displaces it. Kept narrow, because every event
+    changes it. `current_analysis_id` has no foreign key: it would close a cycle, which SQLite cannot alter.
     """
 
     __tablename__ = "failure"
@@ -67,8 +67,6 @@ class Failure(Record, table=True):
     principal: str | None = None
     action: str | None = None
     resource: str | None = None
-    sample: str = Field(sa_type=Text)
-    search: str = Field(sa_type=Text)
     service_name: str | None = None
     environment: str | None = None
     connection: str
@@ -87,6 +85,16 @@ class Failure(Record, table=True):
     created_at: datetime
 
 
+class Excerpt(Record, table=True):
+    """The start of a failure's first event, and the case-folded text that searches look in."""
+
+    __tablename__ = "excerpt"
+
+    failure_id: str = Field(primary_key=True, foreign_key="failure.id", ondelete="CASCADE")
+    sample: str = Field(sa_type=Text)
+    search: str = Field(sa_type=Text)
+
+
 class Event(Record, table=True):
     """One occurrence as delivered, redacted. `failure_id` is null only for a `resolved` event that closed nothing."""
 
@@ -94,14 +102,7 @@ class Event(Record, table=True):
     __table_args__ = (
         UniqueConstraint("connection", "source_id"),
         _one_of("state", ("firing", "resolved")),
-        Index(None, "failure_id", "time", "id"),
-        Index(
-            None,
-            "connection",
-            "grouping_key",
-            sqlite_where=text("grouping_key IS NOT NULL"),
-            postgresql_where=text("grouping_key IS NOT NULL"),
-        ),
+        Index(None, "failure_id", "id"),
     )
 
     id: str = Field(primary_key=True)
@@ -139,6 +140,18 @@ class Sighting(Record, table=True):
     connection: str = Field(primary_key=True)
     service_name: str = Field(primary_key=True)
     environment: str = Field(primary_key=True)
+
+
+class Opening(Record, table=True):
+    """A vendor's group whose firing events opened a failure, and when an event last resolved the group."""
+
+    __tablename__ = "opening"
+    __table_args__ = (Index(None, "failure_id"),)
+
+    connection: str = Field(primary_key=True)
+    grouping_key: str = Field(primary_key=True)
+    failure_id: str = Field(primary_key=True, foreign_key="failure.id", ondelete="CASCADE")
+    resolved_at: datetime | None = None
 
 
 class Analysis(Record, table=True):
@@ -264,8 +277,10 @@ class Session(Record, table=True):
 
 
 failures = Record.metadata.tables["failure"]
+excerpts = Record.metadata.tables["excerpt"]
 events = Record.metadata.tables["event"]
 sightings = Record.metadata.tables["sighting"]
+openings = Record.metadata.tables["opening"]
 analyses = Record.metadata.tables["analysis"]
 reviews = Record.metadata.tables["review"]
 unparsed = Record.metadata.tables["unparsed"]

@@ -59,8 +59,6 @@ def upgrade() -> None:
     sa.Column('principal', sa.String(), nullable=True),
     sa.Column('action', sa.String(), nullable=True),
     sa.Column('resource', sa.String(), nullable=True),
-    sa.Column('sample', sa.Text(), nullable=False),
-    sa.Column('search', sa.Text(), nullable=False),
     sa.Column('service_name', sa.String(), nullable=True),
     sa.Column('environment', sa.String(), nullable=True),
     sa.Column('connection', sa.String(), nullable=False),
@@ -127,8 +125,25 @@ def upgrade() -> None:
     sa.UniqueConstraint('connection', 'source_id', name=op.f('uq_event_connection_source_id'))
     )
     with op.batch_alter_table('event', schema=None) as batch_op:
-        batch_op.create_index(batch_op.f('ix_event_connection_grouping_key'), ['connection', 'grouping_key'], unique=False, sqlite_where=sa.text('grouping_key IS NOT NULL'), postgresql_where=sa.text('grouping_key IS NOT NULL'))
-        batch_op.create_index(batch_op.f('ix_event_failure_id_time_id'), ['failure_id', 'time', 'id'], unique=False)
+        batch_op.create_index(batch_op.f('ix_event_failure_id_id'), ['failure_id', 'id'], unique=False)
+
+    op.create_table('excerpt',
+    sa.Column('failure_id', sa.String(), nullable=False),
+    sa.Column('sample', sa.Text(), nullable=False),
+    sa.Column('search', sa.Text(), nullable=False),
+    sa.ForeignKeyConstraint(['failure_id'], ['failure.id'], name=op.f('fk_excerpt_failure_id'), ondelete='CASCADE'),
+    sa.PrimaryKeyConstraint('failure_id', name=op.f('pk_excerpt'))
+    )
+    op.create_table('opening',
+    sa.Column('connection', sa.String(), nullable=False),
+    sa.Column('grouping_key', sa.String(), nullable=False),
+    sa.Column('failure_id', sa.String(), nullable=False),
+    sa.Column('resolved_at', sa.DateTime(timezone=True), nullable=True),
+    sa.ForeignKeyConstraint(['failure_id'], ['failure.id'], name=op.f('fk_opening_failure_id'), ondelete='CASCADE'),
+    sa.PrimaryKeyConstraint('connection', 'grouping_key', 'failure_id', name=op.f('pk_opening'))
+    )
+    with op.batch_alter_table('opening', schema=None) as batch_op:
+        batch_op.create_index(batch_op.f('ix_opening_failure_id'), ['failure_id'], unique=False)
 
     op.create_table('session',
     sa.Column('id', sa.String(), nullable=False),
