@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 _FILE = "secret.key"
-_SHORTEST = 32
+_SHORTEST = 16
 
 
 class WrongKey(Exception):

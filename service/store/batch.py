@@ -216,7 +216,7 @@ class _Batch:
                 continue
             self.learned.answered.add(fact)
             head = self.heads[item.row["failure_id"]]
-            if (head.producer, head.producer_version) != ("rule", version):
+            if not head.is_answered_by(version):
                 self.heads[head.id] = self._attach(head, answer, item)
 
     def _attach(self, head: Head, render: Callable[[str], Answer], item: _Item) -> Head:
@@ -279,14 +279,13 @@ class _Batch:
             return Stored(event_id, failure_id, duplicate=not item.fresh)
         is_new = item.fresh and failure_id in new
         new.discard(failure_id if is_new else "")
-        version = item.occurrence.rule_version
         return Stored(
             event_id,
             failure_id,
             duplicate=not item.fresh,
             new_failure=is_new,
             analysis_id=head.current_analysis_id,
-            own_answer=version is not None and (head.producer, head.producer_version) == ("rule", version),
+            own_answer=head.is_answered_by(item.occurrence.rule_version),
             needs_analysis=is_new and head.analysis_state == "queued",
         )
 

@@ -1,7 +1,7 @@
 """The part of a failure that changes, read and changed only under its lock, and whose answer may displace whose."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -27,7 +27,12 @@ class Head:
     analysis_state: str
     current_analysis_id: str | None
     producer: str
+    producer_name: str | None
     producer_version: str | None
+
+    def is_answered_by(self, rule_version: str | None) -> bool:
+        """True when the current analysis is by this very rule, given as `<rule id>@<version>`."""
+        return self.producer == "rule" and f"{self.producer_name}@{self.producer_version}" == rule_version
 
 
 _LOCK = (
@@ -52,64 +57,61 @@ def attach(conn: Connection, head: Head, answer: Answer, event_id: str | None, n
     A reviewer's verdict stands, and a model does not displace a rule. An answer by the same producer and version is
     kept once: a second one changes nothing.
     """
+    by_model_over_rule = answer.produced_by.kind == "llm" and head.producer == "rule"
+    if not keep_analysis(conn, head.id, answer, event_id, now) or head.pinned or by_model_over_rule:
+        return head
+    return make_current(conn, head, answer, status="needs_review")
+
+
+def keep_analysis(conn: Connection, failure_id: str, answer: Answer, event_id: str | None, now: datetime) -> bool:
+    """Store the answer; False when the failure has one by the same producer and version."""
     producer, name, version = producer_of(answer)
     row = {
         "id": answer.id,
-        "failure_id": head.id,
+        "failure_id": failure_id,
         "event_id": event_id,
         "answer": answer.model_dump(mode="json"),
-        "verdict": answer.verdict.value,
-        "cause": answer.cause and answer.cause.value,
-        "system": answer.system,
-        "confidence": answer.confidence.value,
+        **_classification(answer),
         "producer": producer,
         "producer_name": name,
         "producer_version": version,
         "created_at": now,
     }
-    if not insert_missing(conn, analyses, [row]) or head.pinned or (producer == "llm" and head.producer == "rule"):
-        return head
-    return make_current(conn, head, answer)
+    return insert_missing(conn, analyses, [row]) == 1
 
 
-def make_current(conn: Connection, head: Head, answer: Answer, **review: Any) -> Head:
-    """Show this answer as the failure's; `review` are the columns that a verdict changes with it."""
+def make_current(conn: Connection, head: Head, answer: Answer, *, status: str) -> Head:
+    """Show this stored answer as the failure's. It is pinned when its status is `approved`."""
     producer, name, version = producer_of(answer)
     changed = replace(
         head,
         version=head.version + 1,
-        status=review.get("status", "needs_review"),
-        pinned=review.get("pinned", False),
+        status=status,
+        pinned=status == "approved",
         analysis_state="answered",
         current_analysis_id=answer.id,
         producer=producer,
+        producer_name=name,
         producer_version=version,
     )
     sample = conn.execute(select(excerpts.c.sample).where(excerpts.c.failure_id == head.id)).scalar_one()
     shown, search = headline(answer, sample)
     conn.execute(update(excerpts).where(excerpts.c.failure_id == head.id).values(search=search))
-    conn.execute(
-        update(failures)
-        .where(failures.c.id == head.id)
-        .values(
-            version=changed.version,
-            status=changed.status,
-            pinned=changed.pinned,
-            analysis_state="answered",
-            analysis_note=None,
-            current_analysis_id=answer.id,
-            producer=producer,
-            producer_name=name,
-            producer_version=version,
-            verdict=answer.verdict.value,
-            cause=answer.cause and answer.cause.value,
-            system=answer.system,
-            confidence=answer.confidence.value,
-            **shown,
-            **{key: value for key, value in review.items() if key not in {"status", "pinned"}},
-        )
-    )
+    values = {**asdict(changed), **_classification(answer), **shown, "analysis_note": None}
+    if changed.pinned:
+        values["regressed"] = False
+    del values["id"]
+    conn.execute(update(failures).where(failures.c.id == head.id).values(values))
     return changed
+
+
+def _classification(answer: Answer) -> dict[str, str | None]:
+    return {
+        "verdict": answer.verdict.value,
+        "cause": answer.cause.value if answer.cause else None,
+        "system": as_text(answer.system),
+        "confidence": answer.confidence.value,
+    }
 
 
 def headline(answer: Answer | None, text: str) -> tuple[dict[str, Any], str]:

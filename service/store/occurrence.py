@@ -15,7 +15,7 @@ class Occurrence:
     """One redacted event, with the failure it belongs to and, when a rule matched, the rule's answer.
 
     `connection` is a name. `answer` makes the answer for a given analysis id; it is called only when the failure lacks
-    an analysis by the rule of version `rule_version` (a content hash). Both are given, or neither.
+    an analysis by that rule and version. `rule_version` is `<rule id>@<content hash>`. Both are given, or neither.
     """
 
     connection: str

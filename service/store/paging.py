@@ -11,7 +11,7 @@ import msgspec
 _T = TypeVar("_T")
 
 
-class BadCursor(ValueError):
+class InvalidCursor(ValueError):
     """The cursor was not made by this list."""
 
 
@@ -29,12 +29,12 @@ def encode_cursor(*key: str | datetime) -> str:
 
 
 def decode_time_cursor(cursor: str) -> tuple[datetime, str]:
-    """The time and id in a cursor. Raises `BadCursor`."""
+    """The time and id in a cursor. Raises `InvalidCursor`."""
     return _decode(cursor, tuple[datetime, str])
 
 
 def decode_id_cursor(cursor: str) -> str:
-    """The id in a cursor. Raises `BadCursor`."""
+    """The id in a cursor. Raises `InvalidCursor`."""
     return _decode(cursor, tuple[str])[0]
 
 
@@ -43,4 +43,4 @@ def _decode(cursor: str, kind: type[_T]) -> _T:
         raw = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4))
         return msgspec.json.decode(raw, type=kind)
     except (binascii.Error, ValueError, msgspec.MsgspecError):
-        raise BadCursor("this cursor is not one that the list gave out: start again without it") from None
+        raise InvalidCursor("this cursor is not one that the list gave out: start again without it") from None

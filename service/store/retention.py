@@ -1,0 +1,22 @@
+"""Deleting what is too old to keep, a little at a time so that nobody waits for it."""
+
+from datetime import datetime
+
+from sqlalchemy import Connection, Table, delete, select
+
+from service.store.ids import first_id_at
+from service.store.tables import events, unparsed
+
+
+def delete_older(conn: Connection, before: datetime, limit: int = 1_000) -> int:
+    """Delete at most `limit` events, and as many unparsed deliveries, that arrived before `before`; returns how many.
+
+    Failures, their counts, analyses and reviews stay: they are what was learned. Call again until it returns 0, each
+    time in a transaction of its own.
+    """
+    return sum(_delete_older(conn, table, first_id_at(before), limit) for table in (events, unparsed))
+
+
+def _delete_older(conn: Connection, table: Table, before_id: str, limit: int) -> int:
+    oldest = select(table.c.id).where(table.c.id < before_id).order_by(table.c.id).limit(limit)
+    return conn.execute(delete(table).where(table.c.id.in_(oldest))).rowcount
