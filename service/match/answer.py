@@ -62,9 +62,15 @@ class Match:
         return self.ready.is_general
 
     @cached_property
-    def values(self) -> dict[str, Any]:
-        """What templates see: tables, captures (absent ones None) and the context."""
+    def captured(self) -> dict[str, Any]:
+        """What the templates of principal, action and resource see: tables, captures (absent ones None), context."""
         return {**self.ready.pack.tables, **self.captures, "context": dict(self.context)}
+
+    @cached_property
+    def values(self) -> dict[str, Any]:
+        """What every other template sees: the same, with principal, action and resource as the answer has them."""
+        fields = {"principal": self.principal, "action": self.action, "resource": self.resource}
+        return {**self.captured, **fields}
 
     @cached_property
     def system(self) -> str:
@@ -144,7 +150,7 @@ class Match:
 
     def _field(self, name: str, source: str | None) -> str | None:
         if source is not None:
-            return self._text(source)
+            return " ".join(render(None, source, self.captured).split()) or None
         held = self.captures.get(name)
         return str(held) if held not in (None, "") else None
 
