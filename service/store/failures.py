@@ -21,7 +21,22 @@ from service.store.tables import (
     sightings,
 )
 
-__all__ = ["FailureFilter", "InvalidCursor", "Page"]
+__all__ = [
+    "FailureFilter",
+    "InvalidCursor",
+    "Page",
+    "Precedent",
+    "approved_like",
+    "counts_by_status",
+    "first_event",
+    "get_event",
+    "get_failure",
+    "list_events",
+    "list_failures",
+    "list_sightings",
+    "set_analysis_state",
+    "unanswered",
+]
 
 _MOST_WORDS = 8
 
