@@ -35,6 +35,11 @@ def migrate(engine: Engine) -> None:
         command.upgrade(_config(conn), "head")
 
 
+def is_current(conn: Connection) -> bool:
+    """Whether the database has the newest schema."""
+    return _revision(conn) == _newest()
+
+
 def drift(engine: Engine) -> list[str]:
     """What the tables of the code and the migrated database differ in; empty when every change has its migration."""
     from alembic.autogenerate import compare_metadata  # noqa: PLC0415

@@ -74,6 +74,11 @@ class Writer:
         """How many events wait for their transaction."""
         return self._waiting
 
+    @property
+    def is_alive(self) -> bool:
+        """Whether the thread runs."""
+        return self._thread is not None and self._thread.is_alive()
+
     def start(self) -> None:
         """Start the thread. The database need not be there yet."""
         self._thread = threading.Thread(target=self._run, name="store-writer", daemon=True)
