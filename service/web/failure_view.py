@@ -25,6 +25,7 @@ _PROGRESS_DETAILS = {
     ),
 }
 _MAX_STACK = 100_000
+_NO_TEXT = "(the event was deleted for its age)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,15 +85,15 @@ def failure_view(
     *,
     answer: Answer | None,
     text: str,
+    stack: str,
     events: Sequence[Event],
     reviews: Sequence[Review],
     services: Sequence[str],
     known_rule: bool,
     now: datetime,
 ) -> FailureView:
-    """The view of one failure; `text` belongs to the event that the answer was read from."""
+    """The view of one failure; `text` and `stack` are those of the event that the answer was read from."""
     progress = progress_of(failure)
-    stack = next((event.stacktrace for event in events if event.stacktrace), None) or ""
     return FailureView(
         id=failure.id,
         version=failure.version,
@@ -109,7 +110,7 @@ def failure_view(
         analysis_id=failure.current_analysis_id if answer else None,
         known_rule=known_rule,
         text=text,
-        text_segments=highlight(text, answer.evidence if answer else ()),
+        text_segments=highlight(text or _NO_TEXT, answer.evidence if answer else ()),
         stack_segments=highlight(stack[:_MAX_STACK], ()),
         stack_lines=stack.count("\n") + 1,
         events=[_occurrence(event) for event in events],

@@ -19,6 +19,7 @@ from starlette.requests import Request
 from service.domain import Artifact, ArtifactKind, Confidence, Verdict
 from service.web import words
 from service.web.highlight import Segment, mark_invisible, mark_placeholders
+from service.web.services import services_of
 
 _HERE = Path(__file__).resolve().parent
 STATIC_FOLDER = _HERE / "static"
@@ -38,6 +39,11 @@ def query_string(values: Mapping[str, Any]) -> str:
     """`?a=1&b=2` of the values that are not empty, or nothing."""
     given = {name: value for name, value in values.items() if value not in (None, "")}
     return f"?{urlencode(given)}" if given else ""
+
+
+def base_url(request: Request) -> str:
+    """The address under which senders reach this service, without a slash at its end."""
+    return services_of(request).public_url or str(request.base_url).rstrip("/")
 
 
 @cache

@@ -96,5 +96,5 @@ def _note(failure: Failure, progress: Progress) -> str | None:
     if progress == "failed":
         return failure.analysis_note or "The model gave no usable answer."
     if progress == "unavailable":
-        return failure.analysis_note or "No rule knows this text, and no model is configured to ask."
+        return "No rule knows this text, and no model is configured to ask."
     return None

@@ -28,7 +28,7 @@ ARTIFACTS = {
 REJECT_REASONS = {
     "wrong_cause": "Wrong cause",
     "wrong_fix": "Right cause, wrong fix",
-    "not_permission": "Not a permission failure",
+    "not_a_permission_failure": "Not a permission failure",
     "duplicate": "Duplicate of another failure",
     "other": "Something else",
 }
