@@ -4,7 +4,7 @@ The format is in docs/configuration.md. A secret stands inline, or names an envi
 """
 
 import os
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -59,14 +59,15 @@ class Declared(_Strict):
     auth: Auth
 
 
-def load_declared(path: Path) -> list[Declared]:
-    """Read the file and look up every secret. Raises `DeclarationError`."""
+def load_declared(path: Path, known: Mapping[str, Collection[str]]) -> list[Declared]:
+    """Read the file and look up every secret. `known` has the schemes of each connector. Raises `DeclarationError`."""
     document = _read(path)
     problems: list[str] = []
     declared: list[Declared] = []
     for one in document.connections:
         try:
-            declared.append(Declared(name=one.name, connector=one.connector, auth=_auth(one.auth, path.parent)))
+            auth = checked(_auth(one.auth, path.parent), one.connector, known)
+            declared.append(Declared(name=one.name, connector=one.connector, auth=auth))
         except DeclarationError as error:
             problems.append(f"{path.name}: {one.name}: {error}")
     names = [one.name for one in document.connections]
@@ -103,7 +104,7 @@ def _describe(path: Path, data: Any, error: ValidationError) -> Iterator[str]:
 
 def _auth(auth: DeclaredAuth, folder: Path) -> Auth:
     secrets = tuple(_secret(secret, folder) for secret in auth.secrets)
-    return checked(Auth(auth.scheme, secrets, auth.username, auth.name, auth.tolerance))
+    return Auth(auth.scheme, secrets, auth.username, auth.name, auth.tolerance)
 
 
 def _secret(secret: str | FromEnvironment | FromFile, folder: Path) -> str:
@@ -123,12 +124,21 @@ def _secret(secret: str | FromEnvironment | FromFile, folder: Path) -> str:
     return value
 
 
-def checked(auth: Auth) -> Auth:
-    """The same authentication if it can ever accept a delivery. Raises `DeclarationError` saying what it lacks."""
+def checked(auth: Auth, connector: str, known: Mapping[str, Collection[str]]) -> Auth:
+    """The same authentication if the connector can use it. Raises `DeclarationError` saying what it lacks."""
+    if connector not in known:
+        raise DeclarationError(f"the connector {connector!r} is not known; known are {', '.join(sorted(known))}")
+    if auth.scheme not in known[connector]:
+        raise DeclarationError(f"{connector} takes the schemes {', '.join(known[connector])}, not {auth.scheme}")
+    _complete(auth)
+    return auth
+
+
+def _complete(auth: Auth) -> None:
     if auth.scheme == "none":
         if auth.secrets:
             raise DeclarationError("scheme none takes no secrets")
-        return auth
+        return
     if not auth.secrets:
         raise DeclarationError(f"scheme {auth.scheme} needs a secret")
     if len(auth.secrets) > 2:
@@ -137,4 +147,3 @@ def checked(auth: Auth) -> Auth:
         raise DeclarationError("scheme basic needs a username")
     if auth.scheme == "header" and not auth.name:
         raise DeclarationError("scheme header needs the name of the header")
-    return auth

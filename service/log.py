@@ -16,7 +16,8 @@ _URL_PASSWORD = re.compile(r"(?<=://)([^:/@\s]*):[^@/\s]+(?=@)")
 
 
 def hide_secrets(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
-    """Mask values whose name says secret, and passwords inside URLs."""
+    """Mask values whose name says secret, and passwords inside URLs; drop uvicorn's second copy with colours."""
+    event.pop("color_message", None)
     for name, value in event.items():
         if _SECRET_NAME.search(name):
             event[name] = "[hidden]"
@@ -72,3 +73,5 @@ def configure(level: str = "info", style: str = "json") -> None:
     for name in ("uvicorn", "uvicorn.error", "uvicorn.access", "dbos"):
         logging.getLogger(name).handlers.clear()
         logging.getLogger(name).propagate = True
+    for name in ("alembic", "httpx", "httpx2", "httpcore"):
+        logging.getLogger(name).setLevel(logging.WARNING)

@@ -1,6 +1,7 @@
 """Every metric of the service, declared once. `docs/operations.md` lists them, and a test compares the two."""
 
 from collections.abc import Callable, Iterable, Mapping
+from typing import Protocol
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.core import GaugeMetricFamily, Metric
@@ -11,6 +12,28 @@ from prometheus_client.registry import Collector
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 _SIZES = (1, 2, 4, 8, 16, 32, 64, 128, 256)
+
+
+class _Tokens(Protocol):
+    @property
+    def input(self) -> int: ...
+    @property
+    def output(self) -> int: ...
+
+
+class LLMCall(Protocol):
+    """One call of a model as the worker reports it. `cost` in dollars, `seconds` of waiting; None where unknown."""
+
+    @property
+    def model(self) -> str: ...
+    @property
+    def outcome(self) -> str: ...
+    @property
+    def usage(self) -> _Tokens | None: ...
+    @property
+    def cost(self) -> float | None: ...
+    @property
+    def seconds(self) -> float | None: ...
 
 
 class Metrics:
@@ -71,6 +94,17 @@ class Metrics:
     def count_failures_with(self, counts: Callable[[], Mapping[str, int]]) -> None:
         """Report `whydenied_failures` by review status, read by `counts` whenever metrics are asked for."""
         self.registry.register(_Failures(counts))
+
+    def count_llm_call(self, call: LLMCall) -> None:
+        """Count one call of a model, what it used and what it cost."""
+        self.llm_calls.labels(call.model, call.outcome).inc()
+        if call.usage is not None:
+            self.llm_tokens.labels(call.model, "input").inc(call.usage.input)
+            self.llm_tokens.labels(call.model, "output").inc(call.usage.output)
+        if call.cost is not None:
+            self.llm_cost.labels(call.model).inc(call.cost)
+        if call.seconds is not None:
+            self.llm_seconds.labels(call.model).observe(call.seconds)
 
     def page(self) -> bytes:
         """The text that a Prometheus server scrapes. Blocks on the database."""

@@ -45,7 +45,7 @@ class Settings(BaseSettings):
         None, description="Address that browsers and senders use, e.g. `https://whydenied.example.com`."
     )
     secret_key: SecretStr | None = Field(
-        None, description="Master key, 16 characters or more. Default: generated once into the data folder."
+        None, description="Master key, 32 characters or more. Default: generated once into the data folder."
     )
     secret_key_file: Path | None = Field(None, description="File that holds the master key.")
     admin_api_key: SecretStr | None = Field(
@@ -109,7 +109,7 @@ class Settings(BaseSettings):
     def _reads_files(self) -> Self:
         for name in ("secret_key", "admin_api_key", "llm_api_key"):
             self._read_file(name)
-        _at_least(self.secret_key, 16, "secret_key")
+        _at_least(self.secret_key, 32, "secret_key")
         _at_least(self.admin_api_key, 12, "admin_api_key")
         return self
 

@@ -1,18 +1,12 @@
-"""Errors as RFC 9457 problem details, for every status and every path that is not a page.
-
-Endpoints raise `ProblemError`; the handlers at the end turn it, the framework's own refusals and invalid
-input into `application/problem+json`.
-"""
+"""Errors as RFC 9457 problem details. Endpoints raise `ProblemError`; `errors.py` makes the responses."""
 
 import json
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from typing import Any
 
-from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
 from starlette.responses import Response
 
 MEDIA_TYPE = "application/problem+json"
@@ -115,27 +109,7 @@ def _pointer(location: Sequence[Any]) -> str:
     return "#" + "".join(f"/{part}" for part in path) if place == "body" else "/".join([place, *path])
 
 
-async def handle_problem(_request: Request, error: Exception) -> Response:
-    assert isinstance(error, ProblemError)
-    return problem_response(error)
-
-
-async def handle_http_exception(_request: Request, error: Exception) -> Response:
-    assert isinstance(error, HTTPException)
-    if error.status_code < 400:
-        return Response(status_code=error.status_code, headers=error.headers)
-    return problem_response(from_http_exception(error))
-
-
-async def handle_validation(_request: Request, error: Exception) -> Response:
-    assert isinstance(error, RequestValidationError)
-    return problem_response(from_validation(error.errors()))
-
-
-async def handle_crash(request: Request, _error: Exception) -> Response:
+def crash(request_id: str) -> ProblemError:
     """The last resort; whoever wraps the application logs the cause."""
-    return problem_response(ProblemError(500, "internal-error", crash_detail(request.state.request_id)))
-
-
-def crash_detail(request_id: str) -> str:
-    return f"Something broke inside the service. Its log has the cause under request id {request_id}."
+    detail = f"Something broke inside the service. Its log has the cause under request id {request_id}."
+    return ProblemError(500, "internal-error", detail)

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, JsonValue, StringConstraints
 
-from service.domain import Answer, Cause, Confidence, Evidence, Fix, Verdict, Verify
+from service.domain import Answer, Cause, Confidence, Verdict
 
 LONGEST_TEXT = 1_000_000
 MOST_EVENTS = 1_000
@@ -181,48 +181,13 @@ class Analysis(Answer):
     failure_id: str
     event_id: str | None = Field(description="The event whose text the evidence points into.")
     created_at: datetime
-    reviews: tuple[Review, ...] = ()
 
 
 class FailureDetail(Failure):
-    """A failure with its current answer and the history of its reviews."""
+    """A failure with its current answer and the history of its reviews, the latest first."""
 
-    sample: str = Field(description="Text of one of its events.")
     analysis: Analysis | None
     reviews: list[Review]
-
-
-class Correction(Input):
-    """The right answer, written by a reviewer."""
-
-    verdict: Verdict
-    cause: Cause | None
-    system: Line | None = None
-    title: Line
-    explanation: str = Field(min_length=1, max_length=20_000)
-    principal: Line | None = None
-    action: Line | None = None
-    resource: Line | None = None
-    missing_permissions: tuple[Line, ...] = ()
-    confidence: Confidence = Confidence.CONFIRMED
-    evidence: tuple[Evidence, ...] = ()
-    fix: Fix | None = None
-    verify: Verify | None = None
-    references: tuple[Line, ...] = ()
-
-
-class ReviewRequest(Input):
-    """A verdict on one analysis."""
-
-    model_config = ConfigDict(json_schema_extra={"example": {"decision": "approve", "expected_version": 1}})
-
-    decision: Literal["approve", "correct", "reject"]
-    expected_version: int = Field(ge=0, le=2**31 - 1, description="`version` of the failure that the reviewer saw.")
-    reason: Line | None = Field(None, description="In a word, for a rejection: `wrong cause`, `wrong fix`, ...")
-    note: str | None = Field(None, max_length=20_000)
-    corrected: Correction | None = Field(
-        None, description="The right answer; `correct` needs it, nothing else takes it."
-    )
 
 
 class Reviewed(Output):

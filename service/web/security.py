@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from service.web.problems import MEDIA_TYPE, crash_detail, problem_body
+from service.web.problems import MEDIA_TYPE, ProblemError, crash, problem_body
 
 log = structlog.get_logger(__name__)
 
@@ -46,13 +46,13 @@ class Shield:
         structlog.contextvars.bind_contextvars(request_id=exchange.request_id)
         try:
             if scope["method"] not in _SAFE_METHODS and self._is_cross_site(headers):
-                await exchange.refuse(403, "cross-site-request", "A page of another site sent this request.")
+                await exchange.refuse(ProblemError(403, "cross-site-request", "A page of another site sent this."))
             else:
                 await self._app(scope, receive, exchange.send)
         except Exception:
             log.exception("request failed", method=scope["method"], path=scope["path"])
             if not exchange.status:
-                await exchange.refuse(500, "internal-error", crash_detail(exchange.request_id))
+                await exchange.refuse(crash(exchange.request_id))
         finally:
             exchange.log()
             structlog.contextvars.unbind_contextvars("request_id")
@@ -94,10 +94,10 @@ class _Exchange:
             message = {**message, "headers": [*message.get("headers", ()), *extra]}
         await self._send(message)
 
-    async def refuse(self, status: int, slug: str, detail: str) -> None:
-        body = problem_body(status, slug, detail)
+    async def refuse(self, problem: ProblemError) -> None:
+        body = problem_body(problem.status, problem.slug, problem.detail)
         headers = [(b"content-type", MEDIA_TYPE.encode()), (b"content-length", str(len(body)).encode())]
-        await self.send({"type": "http.response.start", "status": status, "headers": headers})
+        await self.send({"type": "http.response.start", "status": problem.status, "headers": headers})
         await self.send({"type": "http.response.body", "body": body})
 
     def log(self) -> None:

@@ -1,0 +1,269 @@
+"""The composition root: the one place that turns settings into running parts."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
+from urllib.parse import urlencode
+
+import structlog
+from fastapi import Depends, FastAPI, Request
+from fastapi.responses import RedirectResponse, Response
+from fastapi.staticfiles import StaticFiles
+from pydantic import SecretStr
+from sqlalchemy import Engine
+from sqlalchemy.exc import SQLAlchemyError
+from starlette.types import Receive, Scope, Send
+
+from connectors import BrokenConnector, discover
+from connectors.base import Connector
+from service import __version__
+from service.declared import DeclarationError, load_declared
+from service.keyring import Keyring
+from service.llm.base import LLMError, Provider, open_provider
+from service.match.matcher import Matcher
+from service.metrics import Metrics
+from service.pipeline import Pipeline
+from service.prompt.load import load_prompts
+from service.prompt.model import PromptError
+from service.redact import Redactor
+from service.rules.load import RuleError, load_packs
+from service.settings import Settings
+from service.store import connections
+from service.store.access import preset_api_key
+from service.store.engine import migrate, open_engine
+from service.store.failures import counts_by_status
+from service.store.schema import NewerSchema
+from service.store.writer import Writer
+from service.web import find_pages, find_routers, health
+from service.web.access import SignInRequired, page_caller
+from service.web.errors import install_errors
+from service.web.ingest import PREFIX, Ingest
+from service.web.live import LiveConnections
+from service.web.openapi import DESCRIPTION, describe
+from service.web.pages import STATIC_FOLDER
+from service.web.security import Shield
+from service.web.services import Services
+from service.web.sign_in import SignIn
+from service.worker import Worker
+
+log = structlog.get_logger(__name__)
+
+
+class StartError(Exception):
+    """The service cannot start. The message says what is wrong and where, and names no secret."""
+
+
+class Application(FastAPI):
+    """The service as one ASGI application: ingest in front, everything else behind the shield."""
+
+    ingest: Ingest
+    shield: Shield
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            handler = self.ingest if scope["path"].startswith(PREFIX) else self.shield
+            await handler(scope, receive, send)
+        else:
+            await super().__call__(scope, receive, send)
+
+
+def create_app(settings: Settings) -> Application:
+    """The application over a migrated database. Raises `StartError`; starts no thread before its lifespan begins."""
+    engine = open_store(settings)
+    services, worker = _build(settings, engine)
+    app = Application(
+        title="whydenied",
+        version=__version__,
+        description=DESCRIPTION,
+        docs_url=None,
+        redoc_url=None,
+        lifespan=_lifespan(services, worker),
+        max_body_size=settings.max_body_bytes,
+        telemetry={"tracing": False, "metrics": False, "logs": False},
+    )
+    app.state.services = services
+    app.ingest = Ingest(
+        connections=services.connections,
+        pipeline=services.pipeline,
+        metrics=services.metrics,
+        body_timeout=settings.body_timeout,
+    )
+    app.shield = Shield(super(Application, app).__call__, public_url=settings.public_url)
+    _mount(app)
+    return app
+
+
+def open_store(settings: Settings) -> Engine:
+    """The database of the settings, migrated. Raises `StartError`."""
+    try:
+        engine = open_engine(settings.database)
+        migrate(engine)
+    except (ValueError, NewerSchema) as error:
+        raise StartError(f"the database cannot be used: {error}") from None
+    except (SQLAlchemyError, OSError) as error:
+        cause = str(getattr(error, "orig", None) or error).strip()
+        raise StartError(f"the database cannot be opened: {cause}") from None
+    return engine
+
+
+def open_keyring(settings: Settings) -> Keyring:
+    """The installation's keys. Raises `StartError`."""
+    try:
+        return Keyring.load(settings.data_dir, _plain(settings.secret_key))
+    except (ValueError, OSError) as error:
+        raise StartError(f"the secret key cannot be used: {error}") from None
+
+
+def _build(settings: Settings, engine: Engine) -> tuple[Services, Worker | None]:
+    keyring = open_keyring(settings)
+    metrics = Metrics()
+    worker = _open_worker(settings, engine, metrics) if settings.worker else None
+    writer = Writer(engine, queue_limit=settings.queue_limit)
+    pipeline = Pipeline(
+        matcher=_load_matcher(settings),
+        redactor=Redactor(keyring.derive("redaction"), emails=settings.redact_emails),
+        writer=writer,
+        notify_unanswered=worker.enqueue if worker else _nobody,
+    )
+    connectors = _load_connectors()
+    live = LiveConnections(
+        engine,
+        keyring,
+        connectors,
+        max_body=settings.max_body_bytes,
+        max_inflated=settings.max_inflated_bytes,
+    )
+    metrics.queue_depth.set_function(lambda: writer.waiting)
+    metrics.count_failures_with(lambda: _count_failures(engine))
+    _keep_settings(settings, engine, keyring, connectors)
+    services = Services(
+        engine=engine,
+        pipeline=pipeline,
+        writer=writer,
+        connectors=connectors,
+        connections=live,
+        keyring=keyring,
+        metrics=metrics,
+        sign_in=SignIn(
+            engine, keyring, session_hours=settings.session_hours, secure_cookies=settings.cookies_are_secure
+        ),
+        public_url=settings.public_url,
+        metrics_public=settings.metrics_public,
+        llm_configured=settings.llm_api_key is not None,
+    )
+    return services, worker
+
+
+def _keep_settings(settings: Settings, engine: Engine, keyring: Keyring, known: dict[str, Connector]) -> None:
+    """Bring what the settings declare into the database: connections and the preset key."""
+    try:
+        if settings.connections is not None:
+            declared = load_declared(settings.connections, {name: one.schemes for name, one in known.items()})
+            with engine.begin() as conn:
+                connections.declare(conn, keyring, declared)
+        if settings.admin_api_key is not None:
+            with engine.begin() as conn:
+                preset_api_key(conn, settings.admin_api_key.get_secret_value())
+    except (DeclarationError, connections.NameTaken, ValueError) as error:
+        raise StartError(str(error)) from None
+
+
+def _load_matcher(settings: Settings) -> Matcher:
+    try:
+        return Matcher(load_packs(settings.rules_dir))
+    except RuleError as error:
+        raise StartError(f"the rules cannot be used:\n{error}") from None
+
+
+def _load_connectors() -> dict[str, Connector]:
+    try:
+        return discover()
+    except BrokenConnector as error:
+        raise StartError(f"a connector cannot be used: {error}") from None
+
+
+def _open_worker(settings: Settings, engine: Engine, metrics: Metrics) -> Worker:
+    try:
+        return Worker(
+            engine,
+            settings.data_dir,
+            settings.database,
+            _open_provider(settings),
+            load_prompts(settings.prompts_dir),
+            concurrency=settings.llm_concurrency,
+            observe=metrics.count_llm_call,
+        )
+    except (PromptError, LLMError) as error:
+        raise StartError(str(error)) from None
+
+
+def _open_provider(settings: Settings) -> Provider | None:
+    if settings.llm_api_key is None:
+        return None
+    return open_provider(
+        settings.llm_provider,
+        api_key=settings.llm_api_key.get_secret_value(),
+        model=settings.llm_model,
+        base_url=settings.llm_base_url,
+    )
+
+
+def _lifespan(services: Services, worker: Worker | None) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
+    @asynccontextmanager
+    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+        services.writer.start()
+        await asyncio.to_thread(services.connections.refresh)
+        if worker is not None:
+            worker.start()
+        watch = asyncio.create_task(services.connections.watch())
+        log.info("started", version=__version__, rules=len(services.pipeline.matcher.rules))
+        try:
+            yield
+        finally:
+            watch.cancel()
+            with suppress(asyncio.CancelledError):
+                await watch
+            if worker is not None:
+                await asyncio.to_thread(worker.stop)
+            await asyncio.to_thread(services.writer.stop)
+            services.engine.dispose()
+            log.info("stopped")
+
+    return lifespan
+
+
+def _mount(app: Application) -> None:
+    routers, pages, open_pages = find_routers(), *find_pages()
+    app.include_router(health.router)
+    for router in [*routers, *open_pages]:
+        app.include_router(router)
+    for router in pages:
+        app.include_router(router, dependencies=[Depends(page_caller)])
+    app.mount("/static", StaticFiles(directory=STATIC_FOLDER), name="static")
+    install_errors(app, [health.router, *routers, *open_pages, *pages])
+    app.add_exception_handler(SignInRequired, _to_sign_in)
+    describe(app)
+
+
+async def _to_sign_in(request: Request, _error: Exception) -> Response:
+    """Where to sign in; a page that was asked for is come back to."""
+    target = f"{request.url.path}?{request.url.query}" if request.url.query else request.url.path
+    query = urlencode({"next": target}) if request.method == "GET" and target != "/" else ""
+    return RedirectResponse(f"/login?{query}" if query else "/login", 303)
+
+
+def _count_failures(engine: Engine) -> dict[str, int]:
+    """Failures by status; nothing while the database is away, so that the other metrics can still be read."""
+    try:
+        with engine.connect() as conn:
+            return counts_by_status(conn)
+    except SQLAlchemyError:
+        return {}
+
+
+def _plain(secret: SecretStr | None) -> str | None:
+    return secret.get_secret_value() if secret else None
+
+
+def _nobody(_failure_ids: Sequence[str]) -> None:
+    """Without a worker in this process another one sweeps for failures that wait."""

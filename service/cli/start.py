@@ -1,0 +1,58 @@
+"""What commands share that need the settings, the database or the whole service: open it, or end with a message."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, NoReturn
+
+import typer
+
+from service.settings import Settings, SettingsError, load_settings, unknown_variables
+
+if TYPE_CHECKING:
+    from sqlalchemy import Engine
+
+    from service.app import Application
+
+
+def fail(message: str, code: int = 2) -> NoReturn:
+    """End the command with a message on standard error."""
+    typer.echo(f"whydenied: {message}", err=True)
+    raise typer.Exit(code)
+
+
+def load_or_exit() -> Settings:
+    """The settings, or exit code 2 and a line per wrong one. Misspelt variables are pointed out."""
+    try:
+        settings = load_settings()
+    except SettingsError as error:
+        fail(f"the settings cannot be used:\n{error}")
+    for line in unknown_variables():
+        typer.echo(f"whydenied: {line}", err=True)
+    return settings
+
+
+def start_or_exit(settings: Settings) -> "Application":
+    """The application with its logs set up, or exit code 2 and what stands in its way."""
+    from service import log  # noqa: PLC0415 - commands that need no server start faster without it
+    from service.app import StartError, create_app  # noqa: PLC0415
+
+    log.configure(settings.log_level, settings.log_format)
+    try:
+        return create_app(settings)
+    except StartError as error:
+        fail(str(error))
+
+
+@contextmanager
+def open_database(settings: Settings) -> Iterator["Engine"]:
+    """The migrated database, or exit code 2 and why it cannot be opened."""
+    from service.app import StartError, open_store  # noqa: PLC0415
+
+    try:
+        engine = open_store(settings)
+    except StartError as error:
+        fail(str(error))
+    try:
+        yield engine
+    finally:
+        engine.dispose()

@@ -1,0 +1,67 @@
+"""`POST /api/v1/events`: store events of programs that speak REST; the reply has the answer when a rule knows it."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Annotated
+
+from fastapi import APIRouter, Body, Depends
+
+from connectors.base import ErrorEvent
+from service.pipeline import Accepted
+from service.redact import RedactionFailed
+from service.store.ids import new_id
+from service.store.writer import Overloaded, StoreUnavailable, Unstorable
+from service.web.access import needs
+from service.web.ingest import count_accepted
+from service.web.problems import ProblemError, responses
+from service.web.schema import MOST_EVENTS, AcceptedEvent, EventRef, EventRequest, FailureRef
+from service.web.services import Services, services_of
+
+router = APIRouter(prefix="/api/v1", tags=["events"])
+CONNECTION = "api"
+_Many = Annotated[list[EventRequest], Body(min_length=1, max_length=MOST_EVENTS)]
+
+
+@router.post(
+    "/events",
+    status_code=202,
+    dependencies=[needs("ingest")],
+    responses=responses(401, 403, 413, 422, 503),
+    response_model=AcceptedEvent | list[AcceptedEvent],
+)
+async def post_events(
+    body: EventRequest | _Many, services: Annotated[Services, Depends(services_of)]
+) -> AcceptedEvent | list[AcceptedEvent]:
+    """Store one event or a list, all or none. 202 means: committed. A list is answered by a list in the same order."""
+    requests = body if isinstance(body, list) else [body]
+    events = [_event(request) for request in requests]
+    try:
+        accepted = await services.pipeline.accept(CONNECTION, events)
+    except Overloaded as error:
+        raise _later("overloaded", "Too much is arriving at once; nothing was accepted.", error.retry_after) from None
+    except StoreUnavailable:
+        raise _later("store-unavailable", "The database does not answer; nothing was accepted.", 5) from None
+    except RedactionFailed:
+        raise _later("redaction-failed", "The events could not be cleared of secrets; none was accepted.", 60) from None
+    except Unstorable:
+        raise ProblemError(422, "unstorable", "The database refuses these events; none was accepted.") from None
+    count_accepted(services.metrics, CONNECTION, accepted)
+    items = [_outcome(one) for one in accepted]
+    return items if isinstance(body, list) else items[0]
+
+
+def _event(request: EventRequest) -> ErrorEvent:
+    facts: Mapping[str, object] = request.model_dump(exclude={"id", "time"})
+    return ErrorEvent(id=request.id or new_id(), time=request.time or datetime.now(UTC), **facts)
+
+
+def _outcome(one: Accepted) -> AcceptedEvent:
+    return AcceptedEvent(
+        event=EventRef(id=one.event_id, duplicate=one.duplicate),
+        failure=FailureRef(id=one.failure_id) if one.failure_id else None,
+        analysis=one.answer,
+    )
+
+
+def _later(slug: str, detail: str, seconds: int) -> ProblemError:
+    return ProblemError(503, slug, detail, headers={"Retry-After": str(max(1, seconds))})

@@ -1,0 +1,98 @@
+"""`/api/v1/failures`: the distinct denials, their events, and what is known of each."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Path, Query
+
+from service.domain import Cause, Confidence, Verdict
+from service.store.analyses import get_analysis
+from service.store.failures import FailureFilter, InvalidCursor, get_failure, list_events, list_failures
+from service.store.reviews import list_reviews
+from service.web.access import needs
+from service.web.api_analyses import analysis_of
+from service.web.problems import ProblemError, responses
+from service.web.schema import EventPage, FailureDetail, FailurePage, Producer, Review, Status
+from service.web.services import Services, services_of
+
+router = APIRouter(prefix="/api/v1/failures", tags=["failures"])
+_Services = Annotated[Services, Depends(services_of)]
+_Id = Annotated[str, Path(max_length=100)]
+_Text = Annotated[str | None, Query(max_length=200)]
+Cursor = Annotated[str | None, Query(max_length=300, description="`next_cursor` of the part before.")]
+Limit = Annotated[int, Query(ge=1, le=200)]
+
+
+@router.get("", dependencies=[needs("read")], responses=responses(400, 401, 403, 422))
+def get_failures(
+    services: _Services,
+    status: Status | None = None,
+    verdict: Verdict | None = None,
+    cause: Cause | None = None,
+    system: Annotated[_Text, Query(description="Also finds what lies below: `aws` finds `aws.s3`.")] = None,
+    service: _Text = None,
+    environment: _Text = None,
+    connection: _Text = None,
+    producer: Producer | None = None,
+    confidence: Confidence | None = None,
+    q: Annotated[_Text, Query(description="Words that all have to occur in it.")] = None,
+    resolved: bool | None = None,
+    cursor: Cursor = None,
+    limit: Limit = 50,
+) -> FailurePage:
+    """Failures that fit every filter, the one seen last first."""
+    filters = FailureFilter(
+        status=status,
+        verdict=verdict,
+        cause=cause,
+        system=system,
+        service=service,
+        environment=environment,
+        connection=connection,
+        producer=producer,
+        confidence=confidence,
+        q=q,
+        resolved=resolved,
+    )
+    with services.engine.connect() as conn:
+        try:
+            page = list_failures(conn, filters, cursor, limit)
+        except InvalidCursor as error:
+            raise invalid_cursor(error) from None
+    return FailurePage.model_validate(page)
+
+
+@router.get("/{failure_id}", dependencies=[needs("read")], responses=responses(401, 403, 404, 422))
+def get_one_failure(failure_id: _Id, services: _Services) -> FailureDetail:
+    """One failure with its current answer and its reviews."""
+    with services.engine.connect() as conn:
+        failure = get_failure(conn, failure_id)
+        if failure is None:
+            raise no_failure()
+        analysis = get_analysis(conn, failure.current_analysis_id) if failure.current_analysis_id else None
+        reviews = list_reviews(conn, failure_id)
+    return FailureDetail(
+        **failure.model_dump(),
+        analysis=analysis_of(analysis) if analysis else None,
+        reviews=[Review.model_validate(review) for review in reviews],
+    )
+
+
+@router.get("/{failure_id}/events", dependencies=[needs("read")], responses=responses(400, 401, 403, 404, 422))
+def get_events(failure_id: _Id, services: _Services, cursor: Cursor = None, limit: Limit = 50) -> EventPage:
+    """The failure's events as stored, the one received last first."""
+    with services.engine.connect() as conn:
+        if get_failure(conn, failure_id) is None:
+            raise no_failure()
+        try:
+            page = list_events(conn, failure_id, cursor, limit)
+        except InvalidCursor as error:
+            raise invalid_cursor(error) from None
+    return EventPage.model_validate(page)
+
+
+def no_failure() -> ProblemError:
+    return ProblemError(404, "no-such-failure", "There is no failure of this id; it may have been deleted for its age.")
+
+
+def invalid_cursor(error: InvalidCursor) -> ProblemError:
+    return ProblemError(400, "invalid-cursor", f"{str(error)[:1].upper()}{str(error)[1:]}.")

@@ -1,0 +1,242 @@
+"""`/ingest/{connection}{path}`: the hot path from a webhook to a committed event, as one raw ASGI callable.
+
+No routing, dependency or middleware machinery runs here. An answer of 2xx means: committed. Every refusal is a
+problem document, and the reason is counted in `whydenied_deliveries_total`.
+"""
+
+import asyncio
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
+from urllib.parse import parse_qsl
+
+import msgspec
+import structlog
+from starlette.types import Receive, Scope, Send
+
+from connectors.base import BodyTooLarge, Connector, Delivery, Parsed, Reply, Unauthenticated, Unparseable
+from connectors.bodies import decode
+from service.metrics import Metrics
+from service.pipeline import Accepted, Pipeline
+from service.redact import RedactionFailed
+from service.store.writer import Overloaded, StoreUnavailable, Unstorable
+from service.web.body import BodyReader, BodyRefused, answer_and_drain
+from service.web.live import LiveConnection, LiveConnections
+from service.web.problems import MEDIA_TYPE, problem_body
+
+log = structlog.get_logger(__name__)
+
+PREFIX = "/ingest/"
+_ENCODE = msgspec.json.Encoder().encode
+_BIG = 256 * 1024
+_RETRY_UNAVAILABLE = 5
+_RETRY_UNREDACTED = 60
+
+
+class Refused(Exception):
+    """Ends a delivery with a problem. `outcome` is its name in the metrics."""
+
+    def __init__(self, outcome: str, status: int, slug: str, detail: str, headers: Mapping[str, str] | None = None):
+        super().__init__(detail)
+        self.outcome = outcome
+        self.status = status
+        self.slug = slug
+        self.headers = dict(headers or {})
+
+
+class Gone(Exception):
+    """The sender hung up before its body was complete; there is nobody to answer."""
+
+
+class Ingest:
+    """Serves every connection. Safe for one event loop; the pipeline does the waiting for the database."""
+
+    def __init__(
+        self, *, connections: LiveConnections, pipeline: Pipeline, metrics: Metrics, body_timeout: float
+    ) -> None:
+        self._connections = connections
+        self._pipeline = pipeline
+        self._metrics = metrics
+        self._bodies = BodyReader(timeout=body_timeout)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        started = time.perf_counter()
+        name, _, rest = scope["path"][len(PREFIX) :].partition("/")
+        live = self._connections.get(name)
+        label = live.name if live else "(unknown)"
+        try:
+            outcome, reply = await self._take(live, f"/{rest}" if rest else "", scope, receive)
+        except Refused as refusal:
+            self._metrics.deliveries.labels(label, refusal.outcome).inc()
+            log.info("delivery refused", connection=label, outcome=refusal.outcome, status=refusal.status)
+            await _send_refusal(refusal, receive, send)
+        except Gone:
+            self._metrics.deliveries.labels(label, "cut").inc()
+        except Exception:
+            self._metrics.deliveries.labels(label, "error").inc()
+            log.exception("delivery failed", connection=label)
+            detail = "Something broke inside the service; the delivery was not accepted. Send it again."
+            await _send_refusal(Refused("error", 500, "internal-error", detail), receive, send)
+        else:
+            self._metrics.deliveries.labels(label, outcome).inc()
+            self._metrics.delivery_seconds.observe(time.perf_counter() - started)
+            await _send(send, reply)
+
+    async def _take(self, live: LiveConnection | None, path: str, scope: Scope, receive: Receive) -> tuple[str, Reply]:
+        if live is None:
+            raise Refused("unknown", 404, "unknown-connection", "No connection of this name receives here.")
+        if scope["method"] not in live.methods:
+            allow = {"Allow": ", ".join(live.methods)}
+            raise Refused("method", 405, "method-not-allowed", "Deliveries arrive by POST.", allow)
+        delivery = await self._receive(live, path, scope, receive)
+        if len(delivery.raw) > _BIG:
+            parsed = await asyncio.to_thread(open_delivery, live, delivery)
+        else:
+            parsed = open_delivery(live, delivery)
+        return await self._keep(live, parsed)
+
+    async def _receive(self, live: LiveConnection, path: str, scope: Scope, receive: Receive) -> Delivery:
+        headers = _headers(scope)
+        try:
+            raw = await self._bodies.read(receive, headers, live.max_body)
+        except BodyRefused as refused:
+            raise _body_refusal(refused, live.max_body) from None
+        query = dict(parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True))
+        return Delivery(scope["method"], path, query, headers, raw, raw, datetime.now(UTC))
+
+    async def _keep(self, live: LiveConnection, parsed: "Parsed | Unparsed") -> tuple[str, Reply]:
+        try:
+            if isinstance(parsed, Unparsed):
+                await self._pipeline.keep_unparsed(live.name, parsed.delivery, parsed.reason)
+                log.warning("delivery unparsed", connection=live.name, reason=parsed.reason)
+                return "unparsed", Reply(202, _ENCODE({"events": [], "unparsed": parsed.reason}))
+            if not parsed.events:
+                return "empty", _filled(parsed.reply, ())
+            accepted = await self._pipeline.accept(live.name, parsed.events)
+        except Overloaded as error:
+            raise _overloaded(error.retry_after) from None
+        except StoreUnavailable:
+            detail = "The database does not answer; nothing was accepted. Send it again later."
+            raise Refused("unavailable", 503, "store-unavailable", detail, _retry(_RETRY_UNAVAILABLE)) from None
+        except RedactionFailed:
+            log.exception("redaction failed", connection=live.name)
+            detail = "The delivery could not be cleared of secrets, so nothing of it was accepted or stored."
+            raise Refused("unredacted", 503, "redaction-failed", detail, _retry(_RETRY_UNREDACTED)) from None
+        except Unstorable:
+            detail = "The database refuses this very delivery; sending it again will not help. The log has the cause."
+            raise Refused("unstorable", 422, "unstorable", detail) from None
+        count_accepted(self._metrics, live.name, accepted)
+        return "accepted", _filled(parsed.reply, accepted)
+
+
+class Unparsed:
+    """An authentic delivery that its connector could not read."""
+
+    def __init__(self, delivery: Delivery, reason: str) -> None:
+        self.delivery = delivery
+        self.reason = reason
+
+
+def open_delivery(live: LiveConnection, delivery: Delivery) -> Parsed | Unparsed:
+    """Authenticate the bytes as sent, then decompress under the cap, then read. Raises `Refused`."""
+    connector: Connector = live.connector
+    try:
+        connector.authenticate(delivery, live.auth)
+    except Unauthenticated as error:
+        challenge = {"WWW-Authenticate": "Basic" if live.auth.scheme == "basic" else "Bearer"}
+        raise Refused("unauthenticated", 401, "unauthenticated", str(error), challenge) from None
+    try:
+        encoding = delivery.headers.get("content-encoding")
+        if encoding:
+            delivery = replace(delivery, body=decode(delivery.raw, encoding, live.max_inflated))
+        return connector.parse(delivery)
+    except BodyTooLarge as error:
+        raise Refused("too_large", 413, "content-too-large", str(error)) from None
+    except Unparseable as error:
+        return Unparsed(delivery, str(error))
+
+
+def count_accepted(metrics: Metrics, connection: str, accepted: Sequence[Accepted]) -> None:
+    """Count events by newness and new ones by what the rules said."""
+    for one in accepted:
+        metrics.events.labels(connection, "duplicate" if one.duplicate else "new").inc()
+        if not one.duplicate:
+            metrics.matches.labels(one.answer.verdict if one.answer else "none").inc()
+
+
+def accepted_document(accepted: Sequence[Accepted]) -> dict[str, Any]:
+    """What a sender learns about its events."""
+    return {"events": [_accepted_event(one) for one in accepted]}
+
+
+def _accepted_event(one: Accepted) -> dict[str, Any]:
+    answer = one.answer
+    return {
+        "event_id": one.event_id,
+        "failure_id": one.failure_id,
+        "duplicate": one.duplicate,
+        "analysis_id": one.analysis_id,
+        "verdict": answer.verdict if answer else None,
+        "cause": answer.cause if answer else None,
+        "title": answer.title if answer else None,
+    }
+
+
+def _filled(reply: Reply, accepted: Sequence[Accepted]) -> Reply:
+    if reply.status == 202 and not reply.body:
+        return replace(reply, body=_ENCODE(accepted_document(accepted)))
+    return reply
+
+
+def _body_refusal(refused: BodyRefused, limit: int) -> Exception:
+    if refused.reason == "cut":
+        return Gone()
+    if refused.reason == "too_large":
+        return Refused("too_large", 413, "content-too-large", f"The body is larger than {limit} bytes.")
+    if refused.reason == "timeout":
+        return Refused("timeout", 408, "request-timeout", "The body did not arrive in time.")
+    return _overloaded(1)
+
+
+def _overloaded(retry_after: float) -> Refused:
+    detail = "Too much is arriving at once; nothing was accepted. Send it again later."
+    return Refused("overloaded", 503, "overloaded", detail, _retry(retry_after))
+
+
+def _retry(seconds: float) -> dict[str, str]:
+    return {"Retry-After": str(max(1, round(seconds)))}
+
+
+def _headers(scope: Scope) -> dict[str, str]:
+    headers: dict[str, str] = {}
+    for raw_name, raw_value in scope["headers"]:
+        name, value = raw_name.decode("latin-1"), raw_value.decode("latin-1")
+        headers[name] = f"{headers[name]}, {value}" if name in headers else value
+    return headers
+
+
+async def _send(send: Send, reply: Reply) -> None:
+    await send(_start(reply.status, reply.content_type, reply.body, reply.headers))
+    await send({"type": "http.response.body", "body": reply.body})
+
+
+async def _send_refusal(refusal: Refused, receive: Receive, send: Send) -> None:
+    body = problem_body(refusal.status, refusal.slug, str(refusal))
+    start = _start(refusal.status, MEDIA_TYPE, body, refusal.headers)
+    if refusal.status in {408, 413}:
+        await answer_and_drain(receive, send, start, body)
+    else:
+        await send(start)
+        await send({"type": "http.response.body", "body": body})
+
+
+def _start(status: int, content_type: str, body: bytes, extra: Mapping[str, str]) -> dict[str, Any]:
+    headers = [
+        (b"content-type", content_type.encode("latin-1")),
+        (b"content-length", str(len(body)).encode()),
+        (b"x-content-type-options", b"nosniff"),
+        *((name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in extra.items()),
+    ]
+    return {"type": "http.response.start", "status": status, "headers": headers}

@@ -1,0 +1,95 @@
+"""The connections that receive right now, in memory, so that a delivery costs no query.
+
+A change made by this process is visible at once (`refresh`), one made by another process within `INTERVAL` seconds.
+"""
+
+import asyncio
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import structlog
+from sqlalchemy import Engine
+from sqlalchemy.exc import SQLAlchemyError
+
+from connectors.base import Auth, Connector
+from service.keyring import Keyring, WrongKey
+from service.store.connections import auth_of, list_connections
+from service.store.tables import Connection
+
+log = structlog.get_logger(__name__)
+
+INTERVAL = 2.0
+_METHODS = ("POST", "PUT")
+_SENTRY_LIMITS = (20 * 1024 * 1024, 100 * 1024 * 1024)
+
+
+@dataclass(frozen=True, slots=True)
+class LiveConnection:
+    """One connection ready to receive. `max_body` and `max_inflated` are in bytes."""
+
+    name: str
+    connector: Connector
+    auth: Auth
+    max_body: int
+    max_inflated: int
+    methods: tuple[str, ...] = _METHODS
+
+
+class LiveConnections:
+    """All connections by name. Reading is safe from any thread."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        keyring: Keyring,
+        connectors: Mapping[str, Connector],
+        *,
+        max_body: int,
+        max_inflated: int,
+    ) -> None:
+        self._engine = engine
+        self._keyring = keyring
+        self._connectors = connectors
+        self._limits = (max_body, max_inflated)
+        self._live: dict[str, LiveConnection] = {}
+        self._seen: dict[str, tuple[str, str]] = {}
+        self._lock = threading.Lock()
+
+    def get(self, name: str) -> LiveConnection | None:
+        """The connection of this name, or None."""
+        return self._live.get(name)
+
+    def refresh(self) -> None:
+        """Read the connections from the database. Blocks; raises `SQLAlchemyError`, and then the old ones stay."""
+        with self._lock:
+            with self._engine.connect() as conn:
+                rows = list_connections(conn)
+            seen = {row.name: (row.connector, row.auth) for row in rows}
+            if seen != self._seen:
+                ready = (self._ready(row) for row in rows)
+                self._live = {live.name: live for live in ready if live}
+                self._seen = seen
+
+    async def watch(self) -> None:
+        """Refresh for ever. A database that is away is tried again; deliveries meanwhile fail in the writer."""
+        while True:
+            await asyncio.sleep(INTERVAL)
+            try:
+                await asyncio.to_thread(self.refresh)
+            except SQLAlchemyError as error:
+                log.warning("connections could not be read again", error=type(error).__name__)
+
+    def _ready(self, row: Connection) -> LiveConnection | None:
+        connector = self._connectors.get(row.connector)
+        if connector is None:
+            log.error("connection has no connector", connection=row.name, connector=row.connector)
+            return None
+        try:
+            auth = auth_of(self._keyring, row)
+        except WrongKey:
+            log.exception("connection cannot be used", connection=row.name)
+            return None
+        least = _SENTRY_LIMITS if row.connector == "sentry" else (0, 0)
+        body, inflated = (max(pair) for pair in zip(self._limits, least, strict=True))
+        return LiveConnection(row.name, connector, auth, body, inflated)
