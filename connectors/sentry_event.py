@@ -88,6 +88,7 @@ class _Raised:
 
     def __init__(self, value: Mapping[str, Any]) -> None:
         name, module = as_text(value.get("type")), as_text(value.get("module"))
+        name = name.rpartition("<locals>.")[2] if name else None
         qualified = name and module and "." not in name and module not in ("builtins", "__builtin__", "exceptions")
         self.type = f"{module}.{name}" if qualified else name
         message = as_text(value.get("value"))
