@@ -1,0 +1,122 @@
+"""What every test may use: a fresh, migrated database on SQLite and on a real PostgreSQL.
+
+`database_url` and `engine` run a test once per kind of database. Where no PostgreSQL server is installed its half is
+left out and the summary says so; with WHYDENIED_TEST_ALL=1 that is an error.
+"""
+
+import os
+import shutil
+from collections.abc import Iterator
+from itertools import count
+from pathlib import Path
+
+import pytest
+from postgres_server import HOW_TO_INSTALL, PostgresServer, find_binaries
+from sqlalchemy import Engine, create_engine, text
+
+from service.store.engine import migrate, open_engine
+
+_HAS_POSTGRES = find_binaries() is not None
+_NUMBERS = count()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if os.environ.get("WHYDENIED_TEST_ALL") == "1" and not _HAS_POSTGRES:
+        pytest.exit(f"the whole suite needs PostgreSQL: {HOW_TO_INSTALL}", returncode=4)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if not _HAS_POSTGRES:
+        left_out = [item for item in items if "postgres_server" in getattr(item, "fixturenames", ())]
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if item not in left_out]
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    if not _HAS_POSTGRES:
+        terminalreporter.section("NOT TESTED ON POSTGRESQL", sep="!", red=True, bold=True)
+        terminalreporter.line(f"No PostgreSQL server was found: {HOW_TO_INSTALL}.")
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[PostgresServer]:
+    """A private PostgreSQL server; one per session, and per worker of a parallel run."""
+    server = PostgresServer()
+    yield server
+    server.close()
+
+
+@pytest.fixture(scope="session")
+def postgres_url(postgres_server: PostgresServer) -> str:
+    """The address of the private server's own database."""
+    return postgres_server.url()
+
+
+@pytest.fixture(scope="session")
+def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A migrated SQLite file, to be copied."""
+    file = tmp_path_factory.mktemp("template") / "template.db"
+    engine = open_engine(f"sqlite:///{file}")
+    migrate(engine)
+    engine.dispose()
+    return file
+
+
+@pytest.fixture(scope="session")
+def postgres_template(postgres_server: PostgresServer) -> str:
+    """The name of a migrated database on the private server, to be copied."""
+    _on_server(postgres_server, "CREATE DATABASE migrated")
+    engine = open_engine(postgres_server.url("migrated"))
+    migrate(engine)
+    engine.dispose()
+    return "migrated"
+
+
+@pytest.fixture
+def sqlite_url(sqlite_template: Path, tmp_path: Path) -> str:
+    """A fresh, migrated SQLite database."""
+    file = tmp_path / "whydenied.db"
+    shutil.copyfile(sqlite_template, file)
+    return f"sqlite:///{file}"
+
+
+@pytest.fixture
+def empty_postgres_url(postgres_server: PostgresServer) -> Iterator[str]:
+    """A fresh PostgreSQL database without any table."""
+    name = f"test_{next(_NUMBERS)}"
+    _on_server(postgres_server, f"CREATE DATABASE {name}")
+    yield postgres_server.url(name)
+    _on_server(postgres_server, f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture
+def fresh_postgres_url(postgres_server: PostgresServer, postgres_template: str) -> Iterator[str]:
+    """A fresh, migrated PostgreSQL database."""
+    name = f"test_{next(_NUMBERS)}"
+    _on_server(postgres_server, f"CREATE DATABASE {name} TEMPLATE {postgres_template}")
+    yield postgres_server.url(name)
+    _on_server(postgres_server, f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture(params=["sqlite", "postgresql"] if _HAS_POSTGRES else ["sqlite"])
+def database_url(request: pytest.FixtureRequest) -> str:
+    """A fresh, migrated database, of either kind."""
+    url: str = request.getfixturevalue("sqlite_url" if request.param == "sqlite" else "fresh_postgres_url")
+    return url
+
+
+@pytest.fixture
+def engine(database_url: str) -> Iterator[Engine]:
+    """An engine on `database_url`."""
+    opened = open_engine(database_url)
+    yield opened
+    opened.dispose()
+
+
+def _on_server(server: PostgresServer, statement: str) -> None:
+    admin = create_engine(
+        server.url().replace("postgresql:", "postgresql+psycopg:"), isolation_level="AUTOCOMMIT", pool_size=1
+    )
+    with admin.connect() as conn:
+        conn.execute(text(statement))
+    admin.dispose()
