@@ -18,7 +18,7 @@ def options(memory: int = 256 << 20) -> Any:
 
 _OPTIONS = options()
 _MAX_REPEAT = 1_000
-_REPEAT = re.compile(r"(?<!\\)\{(?:\d+,)?(\d+)\}")
+_REPEAT = re.compile(r"(?<!\\)(?<!\\[xpP])\{(?:\d+,)?(\d+)\}")
 
 
 @cache
