@@ -1,0 +1,58 @@
+"""`/sources`: what sends events, when it last did, and what it sent that nobody could read."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Request
+from fastapi.responses import HTMLResponse
+
+from service.store.connections import list_connections
+from service.store.deliveries import count_unparsed, get_unparsed, list_unparsed
+from service.store.paging import InvalidCursor
+from service.web.highlight import highlight
+from service.web.pages import base_url, query_string, show, show_error
+from service.web.services import Services, services_of
+
+router = APIRouter(include_in_schema=False)
+_Services = Annotated[Services, Depends(services_of)]
+_PAGE_SIZE = 25
+
+
+@router.get("/sources")
+def list_sources(request: Request, services: _Services, cursor: str = "", connection: str = "") -> HTMLResponse:
+    """All connections, and the deliveries that could not be read."""
+    with services.engine.connect() as conn:
+        try:
+            page = list_unparsed(conn, connection or None, cursor or None, _PAGE_SIZE)
+        except InvalidCursor:
+            return show_error(request, 400, "No such page", "The address of this page of the list is damaged.")
+        connections, unread = list_connections(conn), count_unparsed(conn)
+    following = query_string({"connection": connection, "cursor": page.next_cursor}) if page.next_cursor else None
+    return show(
+        request,
+        "sources.html",
+        section="/sources",
+        base=base_url(request),
+        connections=connections,
+        titles={name: connector.title for name, connector in services.connectors.items()},
+        unread=unread,
+        only=connection,
+        deliveries=page.items,
+        next_href=f"/sources{following}" if following else None,
+    )
+
+
+@router.get("/sources/unparsed/{delivery_id}")
+def show_delivery(request: Request, services: _Services, delivery_id: str) -> HTMLResponse:
+    """One delivery that could not be read, as it was kept: redacted."""
+    with services.engine.connect() as conn:
+        delivery = get_unparsed(conn, delivery_id)
+    if delivery is None:
+        return show_error(request, 404, "No such delivery", "It may have been replayed, or deleted for its age.")
+    return show(
+        request,
+        "delivery.html",
+        section="/sources",
+        delivery=delivery,
+        headers=sorted(delivery.headers.items()),
+        body=highlight(delivery.body, ()),
+    )
