@@ -83,9 +83,9 @@ def page_environment() -> Environment:
 
 
 def show(request: Request, template: str, *, status: int = 200, **values: Any) -> HTMLResponse:
-    """A page. Every template gets `account` (the reader's e-mail or None) and `section` (its entry in the menu)."""
+    """A page. Every template gets `account`, `section` (its entry in the menu), `may_review` and `is_admin`."""
     page = page_environment().get_template(template)
-    defaults = {"account": account_name(request), "section": None, "notice": None}
+    defaults = {"account": account_name(request), "section": None, "notice": None, **_rights(request)}
     return HTMLResponse(page.render(defaults | values), status)
 
 
@@ -104,6 +104,11 @@ def account_name(request: Request) -> str | None:
     """The e-mail of who is signed in, as the session layer left it on the request."""
     account = getattr(request.state, "account", None)
     return getattr(account, "email", None)
+
+
+def _rights(request: Request) -> dict[str, bool]:
+    may = getattr(getattr(request.state, "account", None), "may", lambda _scope: False)
+    return {"may_review": may("review"), "is_admin": may("admin")}
 
 
 def _show_invisible(value: Any) -> Any:

@@ -25,6 +25,14 @@ ARTIFACTS = {
     ArtifactKind.SHELL: ("shell", "sh"),
     ArtifactKind.HTTP: ("HTTP request", "http"),
 }
+SCHEMES = {
+    "signature": "a signature over each body",
+    "bearer": "a bearer token",
+    "basic": "a user name and password",
+    "header": "a header of its own",
+    "url-token": "a token in the address",
+    "none": "nothing: anybody may send",
+}
 REJECT_REASONS = {
     "wrong_cause": "Wrong cause",
     "wrong_fix": "Right cause, wrong fix",
