@@ -24,6 +24,7 @@ from service.store.known import Known
 from service.store.occurrence import Occurrence, Stored, UnparsedDelivery
 from service.store.resolution import close, is_still_firing, opened_by
 from service.store.tables import connections, events, excerpts, failures, openings, sightings, unparsed
+from service.store.trouble import in_short
 
 _DELIVERY_PRECISION = 1.0  # seconds between two notes of a connection's last delivery: all writers share that row
 
@@ -222,10 +223,9 @@ class _Batch:
     def _attach(self, head: Head, render: Callable[[str], Answer], item: _Item) -> Head:
         try:
             answer = render(new_id())
-        except Exception:
-            _log.exception(
-                "a rule's answer could not be made", failure=head.id, rule_version=item.occurrence.rule_version
-            )
+        except Exception as error:
+            rule = item.occurrence.rule_version
+            _log.error("a rule could not make its answer", failure=head.id, rule=rule, error=in_short(error))
             return head
         return attach(self.conn, head, answer, item.row["id"], self.now)
 

@@ -120,7 +120,7 @@ def list_sightings(conn: Connection, failure_id: str, limit: int = 100) -> list[
 def counts_by_status(conn: Connection) -> dict[str, int]:
     """How many failures are in each review status; every status is there."""
     query = select(failures.c.status, func.count()).group_by(failures.c.status)
-    return dict.fromkeys(FAILURE_STATUSES, 0) | dict(conn.execute(query).tuples().all())
+    return dict.fromkeys(FAILURE_STATUSES, 0) | dict(conn.execute(query).all())
 
 
 def unanswered(conn: Connection, limit: int, after: str | None = None) -> list[str]:

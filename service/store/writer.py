@@ -24,6 +24,7 @@ from service.store.batch import store_batch
 from service.store.engine import writing
 from service.store.known import Known
 from service.store.occurrence import Occurrence, Overloaded, Stored, StoreUnavailable, UnparsedDelivery, Unstorable
+from service.store.trouble import in_short
 
 __all__ = ["Occurrence", "Overloaded", "StoreUnavailable", "Stored", "UnparsedDelivery", "Unstorable", "Writer"]
 
@@ -196,8 +197,8 @@ class Writer:
             try:
                 conn.invalidate()
                 conn.close()
-            except SQLAlchemyError:
-                _log.warning("a broken database connection could not be closed", exc_info=True)
+            except SQLAlchemyError as error:
+                _log.warning("a broken database connection could not be closed", error=in_short(error))
 
 
 def _may_pass(error: Exception) -> bool:
@@ -213,7 +214,7 @@ def _explain(error: Exception) -> StoreUnavailable | Unstorable:
         return StoreUnavailable(f"the database does not take events: {error.orig}")
     if isinstance(error, PoolExhausted):
         return StoreUnavailable("no database connection became free")
-    _log.error("events cannot be stored", exc_info=error)
+    _log.error("events cannot be stored", error=in_short(error))
     return Unstorable(f"these events cannot be stored: {type(error).__name__}")
 
 
