@@ -8,7 +8,6 @@ from urllib.parse import urlencode
 import structlog
 from fastapi import Depends, FastAPI, Request
 from fastapi.responses import RedirectResponse, Response
-from fastapi.staticfiles import StaticFiles
 from pydantic import SecretStr
 from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
@@ -44,6 +43,7 @@ from service.web.pages import STATIC_FOLDER
 from service.web.security import Shield
 from service.web.services import Services
 from service.web.sign_in import SignIn
+from service.web.static_files import PageFiles
 from service.worker import Worker
 
 log = structlog.get_logger(__name__)
@@ -78,7 +78,6 @@ def create_app(settings: Settings) -> Application:
         docs_url=None,
         redoc_url=None,
         lifespan=_lifespan(services, worker),
-        max_body_size=settings.max_body_bytes,
         telemetry={"tracing": False, "metrics": False, "logs": False},
     )
     app.state.services = services
@@ -88,7 +87,9 @@ def create_app(settings: Settings) -> Application:
         metrics=services.metrics,
         body_timeout=settings.body_timeout,
     )
-    app.shield = Shield(super(Application, app).__call__, public_url=settings.public_url)
+    app.shield = Shield(
+        super(Application, app).__call__, public_url=settings.public_url, max_body=settings.max_body_bytes
+    )
     _mount(app)
     return app
 
@@ -239,7 +240,7 @@ def _mount(app: Application) -> None:
         app.include_router(router)
     for router in pages:
         app.include_router(router, dependencies=[Depends(page_caller)])
-    app.mount("/static", StaticFiles(directory=STATIC_FOLDER), name="static")
+    app.mount("/static", PageFiles(directory=STATIC_FOLDER), name="static")
     install_errors(app, [health.router, *routers, *open_pages, *pages])
     app.add_exception_handler(SignInRequired, _to_sign_in)
     describe(app)

@@ -30,7 +30,7 @@ def get_one_analysis(analysis_id: _Id, services: _Services) -> Analysis:
     return analysis_of(found)
 
 
-@router.post("/{analysis_id}/review", status_code=201, responses=responses(401, 403, 404, 409, 413, 422))
+@router.post("/{analysis_id}/review", status_code=201, responses=responses(400, 401, 403, 404, 409, 413, 422))
 def post_review(
     analysis_id: _Id, body: ReviewRequest, caller: Annotated[Caller, needs("review")], services: _Services
 ) -> Reviewed:

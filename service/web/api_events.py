@@ -1,10 +1,10 @@
 """`POST /api/v1/events`: store events of programs that speak REST; the reply has the answer when a rule knows it."""
 
-from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Annotated
+from typing import Annotated, Any
 
-from fastapi import APIRouter, Body, Depends
+from fastapi import APIRouter, Depends
+from pydantic import Field
 
 from connectors.base import ErrorEvent
 from service.pipeline import Accepted
@@ -19,21 +19,26 @@ from service.web.services import Services, services_of
 
 router = APIRouter(prefix="/api/v1", tags=["events"])
 CONNECTION = "api"
-_Many = Annotated[list[EventRequest], Body(min_length=1, max_length=MOST_EVENTS)]
+_Many = Annotated[list[EventRequest], Field(min_length=1)]
 
 
 @router.post(
     "/events",
     status_code=202,
     dependencies=[needs("ingest")],
-    responses=responses(401, 403, 413, 422, 503),
+    responses=responses(400, 401, 403, 413, 422, 503),
     response_model=AcceptedEvent | list[AcceptedEvent],
 )
 async def post_events(
     body: EventRequest | _Many, services: Annotated[Services, Depends(services_of)]
 ) -> AcceptedEvent | list[AcceptedEvent]:
-    """Store one event or a list, all or none. 202 means: committed. A list is answered by a list in the same order."""
+    """Store one event, or a list of up to 1,000: all or none. 202 means: committed.
+
+    A list is answered by a list in the same order.
+    """
     requests = body if isinstance(body, list) else [body]
+    if len(requests) > MOST_EVENTS:
+        raise ProblemError(413, "content-too-large", f"Send at most {MOST_EVENTS} events at once.")
     events = [_event(request) for request in requests]
     try:
         accepted = await services.pipeline.accept(CONNECTION, events)
@@ -51,7 +56,7 @@ async def post_events(
 
 
 def _event(request: EventRequest) -> ErrorEvent:
-    facts: Mapping[str, object] = request.model_dump(exclude={"id", "time"})
+    facts: dict[str, Any] = request.model_dump(exclude={"id", "time"})
     return ErrorEvent(id=request.id or new_id(), time=request.time or datetime.now(UTC), **facts)
 
 

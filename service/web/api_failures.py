@@ -22,7 +22,7 @@ Cursor = Annotated[str | None, Query(max_length=300, description="`next_cursor` 
 Limit = Annotated[int, Query(ge=1, le=200)]
 
 
-@router.get("", dependencies=[needs("read")], responses=responses(400, 401, 403, 422))
+@router.get("", dependencies=[needs("read")], responses=responses(401, 403, 404, 422))
 def get_failures(
     services: _Services,
     status: Status | None = None,
@@ -77,7 +77,7 @@ def get_one_failure(failure_id: _Id, services: _Services) -> FailureDetail:
     )
 
 
-@router.get("/{failure_id}/events", dependencies=[needs("read")], responses=responses(400, 401, 403, 404, 422))
+@router.get("/{failure_id}/events", dependencies=[needs("read")], responses=responses(401, 403, 404, 422))
 def get_events(failure_id: _Id, services: _Services, cursor: Cursor = None, limit: Limit = 50) -> EventPage:
     """The failure's events as stored, the one received last first."""
     with services.engine.connect() as conn:
@@ -95,4 +95,4 @@ def no_failure() -> ProblemError:
 
 
 def invalid_cursor(error: InvalidCursor) -> ProblemError:
-    return ProblemError(400, "invalid-cursor", f"{str(error)[:1].upper()}{str(error)[1:]}.")
+    return ProblemError(404, "no-such-page", f"{str(error)[:1].upper()}{str(error)[1:]}.")

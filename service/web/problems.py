@@ -75,6 +75,7 @@ def _slug(status: int) -> str:
 
 
 _DETAILS = {
+    400: "The request cannot be read: its body is not text in UTF-8, or no form.",
     404: "Nothing is at this address.",
     405: "This address does not take that method; the Allow header lists those it takes.",
     413: "The request body is larger than this service accepts.",

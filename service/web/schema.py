@@ -1,16 +1,36 @@
 """The shapes of the REST API beside the answer contract: what comes in and what goes out."""
 
+import re
 from datetime import datetime
 from typing import Annotated, Literal
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, JsonValue, StringConstraints
+from pydantic import (
+    AwareDatetime,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    JsonValue,
+    StrictBool,
+    StrictInt,
+    StringConstraints,
+)
 
 from service.domain import Answer, Cause, Confidence, Verdict
 
+
+def _is_rfc_3339(value: object) -> object:
+    if isinstance(value, str) and re.match(r"\d{4}-\d\d-\d\d[Tt ]", value):
+        return value
+    raise ValueError("give a time as RFC 3339 text, such as 2026-11-21T09:30:00Z")
+
+
 LONGEST_TEXT = 1_000_000
 MOST_EVENTS = 1_000
+_Number = Annotated[float, Field(strict=True, allow_inf_nan=False)]
 Line = Annotated[str, StringConstraints(min_length=1, max_length=500)]
-Fact = Annotated[str, StringConstraints(max_length=4_000)] | int | float | bool | None
+Fact = Annotated[str, StringConstraints(max_length=4_000)] | StrictInt | _Number | StrictBool | None
+Moment = Annotated[AwareDatetime, BeforeValidator(_is_rfc_3339)]
 Context = Annotated[
     dict[str, Fact], Field(max_length=100, description="What is known beside the text: `http_status`, `service`, ...")
 ]
@@ -58,7 +78,7 @@ class EventRequest(Input):
     text: str = Field(min_length=1, max_length=LONGEST_TEXT, description="The error as it was logged.")
     id: Line | None = Field(None, description="Unique per sender; the same id again is the same event.")
     type: Line = Field("error", description="The sender's own kind of event.")
-    time: AwareDatetime | None = Field(None, description="When it happened. Default: now.")
+    time: Moment | None = Field(None, description="When it happened, with its offset from UTC. Default: now.")
     state: Literal["firing", "resolved"] = Field(
         "firing", description="`resolved` closes what the firing event with the same `grouping_key` opened."
     )

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from urllib.parse import urlsplit
 
 import structlog
+from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.web.problems import MEDIA_TYPE, ProblemError, crash, problem_body
@@ -33,10 +34,14 @@ _PROBE_PATHS = frozenset({"/healthz", "/readyz", "/metrics"})
 
 
 class Shield:
-    """Wraps the application. `public_origin` is the origin that browsers use, when a proxy changes the Host header."""
+    """Wraps the application. `public_url` is what browsers use, where a proxy changes the Host header.
 
-    def __init__(self, app: ASGIApp, *, public_url: str | None = None) -> None:
+    `max_body` is in bytes.
+    """
+
+    def __init__(self, app: ASGIApp, *, max_body: int, public_url: str | None = None) -> None:
         self._app = app
+        self._max_body = max_body
         self._public_host = urlsplit(public_url).netloc.lower() if public_url else None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -47,8 +52,10 @@ class Shield:
         try:
             if scope["method"] not in _SAFE_METHODS and self._is_cross_site(headers):
                 await exchange.refuse(ProblemError(403, "cross-site-request", "A page of another site sent this."))
+            elif _declared_length(headers) > self._max_body:
+                await exchange.refuse(ProblemError(413, "content-too-large", self._too_large))
             else:
-                await self._app(scope, receive, exchange.send)
+                await self._app(scope, self._capped(receive), exchange.send)
         except Exception:
             log.exception("request failed", method=scope["method"], path=scope["path"])
             if not exchange.status:
@@ -56,6 +63,24 @@ class Shield:
         finally:
             exchange.log()
             structlog.contextvars.unbind_contextvars("request_id")
+
+    @property
+    def _too_large(self) -> str:
+        return f"The body is larger than {self._max_body} bytes."
+
+    def _capped(self, receive: Receive) -> Receive:
+        """A `receive` that ends the request when a body of undeclared length passes the limit."""
+        read = 0
+
+        async def receive_some() -> Message:
+            nonlocal read
+            message = await receive()
+            read += len(message.get("body", b""))
+            if read > self._max_body:
+                raise HTTPException(413, self._too_large)
+            return message
+
+        return receive_some
 
     def _is_cross_site(self, headers: Mapping[str, str]) -> bool:
         if "authorization" in headers:
@@ -105,6 +130,11 @@ class _Exchange:
         write = log.debug if path in _PROBE_PATHS or path.startswith("/static/") else log.info
         elapsed = round((time.perf_counter() - self._started) * 1000, 1)
         write("request", method=self._scope["method"], path=path, status=self.status, ms=elapsed)
+
+
+def _declared_length(headers: Mapping[str, str]) -> int:
+    length = headers.get("content-length", "")
+    return int(length) if length.isdigit() else 0
 
 
 def _headers(scope: Scope) -> dict[str, str]:
