@@ -6,13 +6,15 @@ from typing import Any
 
 import re2
 
+_MEMORY = 256 << 20
 
-def options(memory: int = 256 << 20) -> Any:
-    """RE2 options of all rule patterns. `memory` in bytes bounds program and automaton."""
+
+def options() -> Any:
+    """RE2 options of all rule patterns."""
     chosen = re2.Options()
     chosen.case_sensitive = False
     chosen.log_errors = False
-    chosen.max_mem = memory
+    chosen.max_mem = _MEMORY
     return chosen
 
 
