@@ -12,12 +12,22 @@ from pathlib import Path
 
 import pytest
 from postgres_server import HOW_TO_INSTALL, PostgresServer, find_binaries
-from sqlalchemy import Engine, create_engine, text
+from sqlalchemy import Engine, create_engine
 
 from service.store.engine import migrate, open_engine
+from service.store.tables import Record
 
 _HAS_POSTGRES = find_binaries() is not None
 _NUMBERS = count()
+_EMPTY = f"""
+DO $$ DECLARE name text; BEGIN
+  PERFORM pg_terminate_backend(pid) FROM pg_stat_activity
+    WHERE datname = current_database() AND pid <> pg_backend_pid();
+  FOR name IN SELECT nspname FROM pg_namespace WHERE nspname !~ '^pg_' AND nspname <> 'information_schema'
+    AND nspname <> 'public' LOOP EXECUTE format('DROP SCHEMA %%I CASCADE', name); END LOOP;
+  {" ".join(f"DELETE FROM {table.name};" for table in reversed(Record.metadata.sorted_tables))}
+END $$
+"""
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -63,13 +73,13 @@ def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def postgres_template(postgres_server: PostgresServer) -> str:
-    """The name of a migrated database on the private server, to be copied."""
-    _on_server(postgres_server, "CREATE DATABASE migrated")
+def migrated_postgres_url(postgres_server: PostgresServer) -> str:
+    """A migrated database on the private server, which tests share one after the other."""
+    _on_server(postgres_server.url(), "CREATE DATABASE migrated")
     engine = open_engine(postgres_server.url("migrated"))
     migrate(engine)
     engine.dispose()
-    return "migrated"
+    return postgres_server.url("migrated")
 
 
 @pytest.fixture
@@ -82,20 +92,18 @@ def sqlite_url(sqlite_template: Path, tmp_path: Path) -> str:
 
 @pytest.fixture
 def empty_postgres_url(postgres_server: PostgresServer) -> Iterator[str]:
-    """A fresh PostgreSQL database without any table."""
+    """A new PostgreSQL database without any table; making one takes most of a second."""
     name = f"test_{next(_NUMBERS)}"
-    _on_server(postgres_server, f"CREATE DATABASE {name}")
+    _on_server(postgres_server.url(), f"CREATE DATABASE {name}")
     yield postgres_server.url(name)
-    _on_server(postgres_server, f"DROP DATABASE {name} WITH (FORCE)")
+    _on_server(postgres_server.url(), f"DROP DATABASE {name} WITH (FORCE)")
 
 
 @pytest.fixture
-def fresh_postgres_url(postgres_server: PostgresServer, postgres_template: str) -> Iterator[str]:
-    """A fresh, migrated PostgreSQL database."""
-    name = f"test_{next(_NUMBERS)}"
-    _on_server(postgres_server, f"CREATE DATABASE {name} TEMPLATE {postgres_template}")
-    yield postgres_server.url(name)
-    _on_server(postgres_server, f"DROP DATABASE {name} WITH (FORCE)")
+def fresh_postgres_url(migrated_postgres_url: str) -> str:
+    """A migrated PostgreSQL database without any row. A test may add schemas, but not change these tables."""
+    _on_server(migrated_postgres_url, _EMPTY)
+    return migrated_postgres_url
 
 
 @pytest.fixture(params=["sqlite", "postgresql"] if _HAS_POSTGRES else ["sqlite"])
@@ -113,10 +121,8 @@ def engine(database_url: str) -> Iterator[Engine]:
     opened.dispose()
 
 
-def _on_server(server: PostgresServer, statement: str) -> None:
-    admin = create_engine(
-        server.url().replace("postgresql:", "postgresql+psycopg:"), isolation_level="AUTOCOMMIT", pool_size=1
-    )
+def _on_server(url: str, statement: str) -> None:
+    admin = create_engine(url.replace("postgresql:", "postgresql+psycopg:"), isolation_level="AUTOCOMMIT", pool_size=1)
     with admin.connect() as conn:
-        conn.execute(text(statement))
+        conn.exec_driver_sql(statement)
     admin.dispose()

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -14,14 +15,25 @@ from service.store.tables import Record
 _MIGRATE = "import sys; from service.store.engine import migrate, open_engine; migrate(open_engine(sys.argv[1]))"
 
 
+@pytest.fixture
+def own_engine(database_url: str, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Engine]:
+    """A migrated database that no other test uses."""
+    if database_url.startswith("postgresql"):
+        database_url = request.getfixturevalue("empty_postgres_url")
+    engine = open_engine(database_url)
+    migrate(engine)
+    yield engine
+    engine.dispose()
+
+
 def test_tables_and_migrations_agree(engine: Engine) -> None:
     assert schema.drift(engine) == []
 
 
-def test_a_change_without_a_migration_is_told(engine: Engine) -> None:
-    with engine.begin() as conn:
+def test_a_change_without_a_migration_is_told(own_engine: Engine) -> None:
+    with own_engine.begin() as conn:
         conn.execute(text("ALTER TABLE failure ADD COLUMN surprise INTEGER"))
-    assert "surprise" in str(schema.drift(engine))
+    assert "surprise" in str(schema.drift(own_engine))
 
 
 def test_migrating_twice_changes_nothing(engine: Engine) -> None:
@@ -35,11 +47,11 @@ def test_a_database_that_was_never_migrated_says_so(tmp_path: Path) -> None:
     engine.dispose()
 
 
-def test_the_schema_of_a_newer_release_is_refused(engine: Engine) -> None:
-    with engine.begin() as conn:
+def test_the_schema_of_a_newer_release_is_refused(own_engine: Engine) -> None:
+    with own_engine.begin() as conn:
         conn.execute(text("UPDATE alembic_version SET version_num = '9999'"))
     with pytest.raises(schema.NewerSchema, match="run a newer release"):
-        migrate(engine)
+        migrate(own_engine)
 
 
 def test_every_constraint_has_a_name_short_enough_for_postgresql() -> None:
