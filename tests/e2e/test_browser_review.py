@@ -1,0 +1,156 @@
+"""Reviewing in a real browser: with the mouse, with the keyboard alone, and without script."""
+
+import itertools
+import re
+from collections.abc import Callable
+
+import pytest
+from playwright.sync_api import Page, expect
+from service_site import EMAIL, PASSWORD, Site
+
+Open = Callable[..., Page]
+NUMBERS = itertools.count(100)
+
+
+def seed_pair(site: Site) -> str:
+    """Two failures that wait, alone in a service of their own; its name."""
+    name = f"service-{next(NUMBERS)}"
+    for title in ("The newer one", "The older one"):
+        site.seed(next(NUMBERS), answer={"title": title}, service_name=name)
+    return name
+
+
+def sign_in(page: Page) -> None:
+    page.get_by_label("E-mail").fill(EMAIL)
+    page.get_by_label("Password").fill(PASSWORD)
+    page.get_by_role("button", name="Sign in").click()
+
+
+@pytest.mark.parametrize("script", [True, False], ids=["script", "no-script"])
+def test_from_sign_in_to_the_last_approval(site: Site, open_page: Open, script: bool) -> None:
+    service = seed_pair(site)
+    page = open_page(f"/?service={service}", signed_in=False, java_script_enabled=script)
+    sign_in(page)
+    page.get_by_role("link", name="The newer one").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("The newer one")
+    page.get_by_role("button", name="Approve").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("The older one")
+    expect(page.get_by_role("status")).to_contain_text("Approved. This is the next one.")
+    page.get_by_role("button", name="Approve").click()
+    expect(page.get_by_role("status")).to_contain_text("Approved.")
+    expect(page.get_by_text("No failure matches")).to_be_visible()
+    page.get_by_role("link", name=re.compile("^Approved")).click()
+    expect(page.get_by_role("list", name="Failures").get_by_role("listitem")).to_have_count(2)
+
+
+@pytest.mark.parametrize("script", [True, False], ids=["script", "no-script"])
+def test_a_rejection_asks_why(site: Site, open_page: Open, script: bool) -> None:
+    service = seed_pair(site)
+    page = open_page(f"/?service={service}", java_script_enabled=script)
+    page.get_by_role("link", name="The newer one").click()
+    page.locator("summary", has_text="Reject").click()
+    page.get_by_role("button", name="Reject this answer").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("The newer one")
+    page.get_by_label("Right cause, wrong fix").check()
+    page.get_by_label("What is true instead").fill("The table is a view.")
+    page.get_by_role("button", name="Reject this answer").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("The older one")
+    page.get_by_role("link", name="Open the last one again").click()
+    expect(page.get_by_text("The table is a view.")).to_be_visible()
+    expect(page.get_by_text("Right cause, wrong fix").first).to_be_attached()
+
+
+@pytest.mark.parametrize("script", [True, False], ids=["script", "no-script"])
+def test_a_correction_is_mended_until_it_is_valid(site: Site, open_page: Open, script: bool) -> None:
+    service = seed_pair(site)
+    page = open_page(f"/?service={service}", java_script_enabled=script)
+    page.get_by_role("link", name="The newer one").click()
+    page.get_by_role("link", name="Correct").click()
+    page.get_by_label("Verdict").select_option("authentication")
+    page.get_by_label("Explanation").fill("The password was wrong.")
+    page.get_by_role("button", name="Save and approve").click()
+    expect(page.get_by_role("alert")).to_contain_text("to mend")
+    expect(page.get_by_label("Explanation")).to_have_value("The password was wrong.")
+    page.get_by_label("Verdict").select_option("permission")
+    page.get_by_label("Cause").select_option("resource_policy")
+    page.get_by_role("button", name="Save and approve").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("The older one")
+    page.get_by_role("link", name="Open the last one again").click()
+    expect(page.get_by_text("The password was wrong.")).to_be_visible()
+    expect(page.get_by_text(f"Corrected by {EMAIL}")).to_be_visible()
+
+
+def test_the_keyboard_alone_is_enough(site: Site, open_page: Open) -> None:
+    service = seed_pair(site)
+    page = open_page(f"/?service={service}")
+    page.keyboard.press("j")
+    expect(page.get_by_role("link", name="The newer one")).to_be_focused()
+    page.keyboard.press("j")
+    expect(page.get_by_role("link", name="The older one")).to_be_focused()
+    page.keyboard.press("k")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("heading", level=1)).to_have_text("The newer one")
+    page.keyboard.press("e")
+    expect(page.get_by_role("heading", level=1)).to_have_text("Correct the answer")
+    page.keyboard.press("Escape")
+    expect(page.get_by_role("heading", level=1)).to_have_text("The newer one")
+    page.keyboard.press("r")
+    expect(page.get_by_label("Wrong cause")).to_be_focused()
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("Tab")
+    page.keyboard.type("area")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("heading", level=1)).to_have_text("The older one")
+    page.keyboard.press("a")
+    expect(page.get_by_text("No failure matches")).to_be_visible()
+    page.keyboard.press("/")
+    page.keyboard.type("jar")
+    expect(page.get_by_label("Search the failures")).to_have_value("jar")
+
+
+def test_single_keys_can_be_switched_off(site: Site, open_page: Open) -> None:
+    page = open_page(f"/?service={seed_pair(site)}")
+    page.get_by_role("link", name="The newer one").click()
+    page.get_by_role("button", name="Single-key shortcuts").click()
+    page.keyboard.press("e")
+    page.keyboard.press("a")
+    expect(page.get_by_role("heading", level=1)).to_have_text("The newer one")
+    page.reload()
+    expect(page.get_by_role("button", name="Single-key shortcuts: off")).to_be_visible()
+
+
+def test_a_row_that_is_analysed_changes_by_itself(site: Site, open_page: Open) -> None:
+    service = f"service-{next(NUMBERS)}"
+    stored = site.seed(next(NUMBERS), "who knows", service_name=service)
+    page = open_page("about:blank")
+    page.clock.install()
+    page.goto(f"{site.url}/?service={service}")
+    expect(page.get_by_text("analysing, ")).to_be_visible()
+    page.keyboard.press("j")
+    site.set_state(stored.failure_id or "", "failed", "The provider refused the key.")
+    page.clock.fast_forward(5_000)
+    expect(page.get_by_text("The provider refused the key.")).to_be_visible()
+    expect(page.get_by_role("status")).to_have_text("The list has changed.")
+    expect(page.get_by_role("link", name="who knows")).to_be_focused()
+
+
+def test_copy_takes_the_artifact_as_it_is(site: Site, open_page: Open) -> None:
+    page = open_page(f"/?service={seed_pair(site)}", permissions=["clipboard-read", "clipboard-write"])
+    page.get_by_role("link", name="The newer one").click()
+    page.get_by_role("button", name="Copy Grant on the table").click()
+    expect(page.get_by_role("button", name="Copied")).to_be_visible()
+    copied = page.evaluate("navigator.clipboard.readText()")
+    assert copied == "GRANT SELECT ON SCHEMA_NAME.orders TO billing_app;"
+    with page.expect_download() as download:
+        page.get_by_role("link", name="Download Grant on the table").click()
+    assert download.value.suggested_filename == "whydenied-1.sql"
+
+
+def test_signing_in_works_over_plain_http_on_a_name_of_the_network(site: Site, open_page: Open) -> None:
+    """Browsers send no Sec-Fetch-Site there, so that the Origin header has to be right."""
+    base = site.url.replace("127.0.0.1", "why.test")
+    page = open_page("/", signed_in=False, base=base)
+    sign_in(page)
+    expect(page.get_by_role("button", name="Sign out")).to_be_visible()
+    page.get_by_role("button", name="Sign out").click()
+    expect(page.get_by_role("button", name="Sign in")).to_be_visible()
