@@ -70,7 +70,7 @@ class _Batch:
 
     def store(self, occurrences: Sequence[Occurrence], leftovers: Sequence[UnparsedDelivery]) -> list[Stored]:
         items = self._items(occurrences)
-        first = sorted((item for item in items if item.fresh), key=_key)
+        first = [item for item in items if item.fresh]
         firing = [item for item in first if item.row["state"] == "firing"]
         self._find_failures(firing)
         self._note_openings(firing)
@@ -160,7 +160,7 @@ class _Batch:
 
     def _insert_events(self, items: Sequence[_Item]) -> None:
         """Insert the rows; an event that is there already lends its ids to the item and makes it a duplicate."""
-        rows = [item.row for item in items]
+        rows = [item.row for item in sorted(items, key=_key)]
         if insert_missing(self.conn, events, rows) == len(rows):
             return
         by_connection: dict[str, dict[str, _Item]] = defaultdict(dict)

@@ -25,9 +25,7 @@ def get_unparsed(conn: Connection, delivery_id: str) -> Unparsed | None:
 
 def count_unparsed(conn: Connection) -> dict[str, int]:
     """How many deliveries are kept, by the name of their connection."""
-    return dict(
-        conn.execute(select(unparsed.c.connection, func.count()).group_by(unparsed.c.connection)).all()
-    )
+    return dict(conn.execute(select(unparsed.c.connection, func.count()).group_by(unparsed.c.connection)).all())
 
 
 def delete_unparsed(conn: Connection, delivery_id: str) -> bool:
