@@ -68,8 +68,9 @@ class Anthropic:
 
     async def close(self) -> None:
         """See `Provider.close`."""
-        if self._client is not None:
-            await self._client.close()
+        client, self._client, self._opening = self._client, None, asyncio.Lock()
+        if client is not None:
+            await client.close()
 
     def _connect(self) -> "AsyncAnthropic":
         import anthropic  # noqa: PLC0415  1.6 s that a service without failures need not spend
@@ -118,13 +119,13 @@ class Anthropic:
         if not (isinstance(message, types.Message) and isinstance(message.usage, types.Usage)):
             raise LLMError(f"{self._address} did not answer as the Messages API does", permanent=False)
         if message.stop_reason == "refusal":
-            raise LLMError("The model declined to answer this event. An engineer has to look at it.", permanent=True)
+            told = "The model declined to answer this event. An engineer has to look at it."
+            raise LLMError(told, permanent=True, billed=True)
         if message.stop_reason == "max_tokens":
-            raise LLMError(
-                f"The model's answer was cut off at {max_tokens} tokens (max_tokens of the prompt)", permanent=True
-            )
+            told = f"The model's answer was cut off at {max_tokens} tokens (max_tokens of the prompt)"
+            raise LLMError(told, permanent=True, billed=True)
         if message.stop_reason != "end_turn":
-            raise LLMError(f"The model stopped without an answer ({message.stop_reason})", permanent=True)
+            raise LLMError(f"The model stopped without an answer ({message.stop_reason})", permanent=True, billed=True)
         draft = _parse("".join(block.text for block in message.content if block.type == "text"), schema)
         used = message.usage
         written, read = used.cache_creation_input_tokens or 0, used.cache_read_input_tokens or 0
@@ -155,7 +156,8 @@ def _parse(text: str, schema: type[Schema]) -> Schema:
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         place = ".".join(map(str, first["loc"])) or "the whole"
-        raise LLMError(f"The model's answer does not fit the form: {place}: {first['msg']}", permanent=False) from None
+        told = f"The model's answer does not fit the form: {place}: {first['msg']}"
+        raise LLMError(told, permanent=False, billed=True) from None
 
 
 def _without_login(url: str) -> str:

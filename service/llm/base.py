@@ -4,7 +4,7 @@ A provider is one module of this package with a `PROVIDER` attribute. It imports
 """
 
 import pkgutil
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
@@ -23,23 +23,24 @@ class LLMError(Exception):
 
     `permanent`: the same call cannot succeed later. `retry_after`: seconds the provider asks to wait. `account`:
     whydenied's own key, plan, model or address is at fault, so no call succeeds until an admin changes it.
+    `billed`: the model did work that is paid for, so do not repeat the call often.
     """
 
     def __init__(
-        self, message: str, *, permanent: bool, retry_after: float | None = None, account: bool = False
+        self,
+        message: str,
+        *,
+        permanent: bool,
+        retry_after: float | None = None,
+        account: bool = False,
+        billed: bool = False,
     ) -> None:
         super().__init__(message)
         self.message = message
         self.permanent = permanent
         self.retry_after = retry_after
         self.account = account
-
-    def __reduce__(self) -> tuple[Callable[..., "LLMError"], tuple[object, ...]]:
-        return _rebuild, (self.message, self.permanent, self.retry_after, self.account)
-
-
-def _rebuild(message: str, permanent: bool, retry_after: float | None, account: bool) -> LLMError:
-    return LLMError(message, permanent=permanent, retry_after=retry_after, account=account)
+        self.billed = billed
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +75,7 @@ class Provider(Protocol):
         """One call, without retries, ended after a minute. Raises `LLMError`."""
 
     async def close(self) -> None:
-        """Give up connections."""
+        """Give up connections. `ask` may be used again afterwards, also in another event loop."""
 
 
 class ProviderFactory(Protocol):

@@ -189,6 +189,7 @@ def test_an_answer_out_of_form_is_no_answer_and_may_be_asked_again(
 ) -> None:
     error = error_of(messages_api, root_cause, reply)
     assert not error.permanent
+    assert error.billed == ("Messages API" not in error.message)
     assert words in error.message
 
 

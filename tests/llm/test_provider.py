@@ -1,7 +1,5 @@
 """What every provider in the folder must keep, and how they are found."""
 
-import pickle
-
 import pytest
 
 from service.llm.base import LLMError, Usage, discover, open_provider
@@ -21,11 +19,6 @@ def test_every_provider_is_named_after_its_module_and_has_a_priced_default_model
 def test_an_unknown_provider_is_refused_with_the_known_names() -> None:
     with pytest.raises(LLMError, match="'clippy' is not known; known are anthropic"):
         open_provider("clippy", api_key="k")
-
-
-def test_an_error_survives_being_stored() -> None:
-    error = pickle.loads(pickle.dumps(LLMError("no", permanent=True, retry_after=2.5, account=True)))
-    assert (error.message, error.permanent, error.retry_after, error.account) == ("no", True, 2.5, True)
 
 
 def test_cached_tokens_cost_less_and_an_unknown_model_costs_null() -> None:

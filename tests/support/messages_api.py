@@ -101,7 +101,7 @@ class MessagesApi:
         self.arrived = threading.Condition()
         self.url = ""
 
-    def wait_for_requests(self, count: int, seconds: float = 30.0) -> None:
+    def wait_for_requests(self, count: int, seconds: float = 60.0) -> None:
         """Return once `count` valid requests have come in, whether answered or not."""
         with self.arrived:
             assert self.arrived.wait_for(lambda: len(self.requests) >= count, seconds), f"{len(self.requests)} came"

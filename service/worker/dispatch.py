@@ -1,0 +1,165 @@
+"""The worker of one process: a thread that takes failures without an answer and misses none."""
+
+import threading
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Protocol
+
+import structlog
+from sqlalchemy import Engine
+
+from service.llm.base import Provider
+from service.prompt.model import Prompt
+from service.worker.analysis import CallRecord
+from service.worker.analyst import Analyst
+from service.worker.idle import Idle
+from service.worker.ledger import set_states
+
+PROMPT = "root_cause"
+_MOST_WAITING = 10_000
+_MOMENT = 1.0
+_RESTART_WAITS = (1.0, 5.0, 15.0, 60.0)
+
+_log = structlog.get_logger(__name__)
+
+
+class Shift(Protocol):
+    """What a worker does while nothing breaks. Every method is called by the worker's own thread."""
+
+    def open(self) -> None:
+        """Get ready. May block for seconds and raise."""
+
+    def sweep(self) -> tuple[list[str], bool]:
+        """The failures that want an answer and have no job, and whether to look again in a moment."""
+
+    def can_take(self) -> bool:
+        """Whether `take` would begin something now."""
+
+    def take(self, failure_id: str) -> None:
+        """Begin what is to be done about one failure."""
+
+    def close(self, seconds: float) -> None:
+        """Let what runs end within that time, then give everything up."""
+
+
+class Worker:
+    """Analyses failures in the background. Everything slow happens in threads of its own.
+
+    `provider` None means that no key is configured: failures are marked `unavailable`, with what to set. There can be
+    one worker per process. `observe` hears of every call to the model, from any thread.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        data_dir: Path,
+        database_url: str,
+        provider: Provider | None,
+        prompts: Mapping[str, Prompt],
+        *,
+        concurrency: int = 4,
+        sweep_seconds: float = 60.0,
+        drain_seconds: float = 10.0,
+        observe: Callable[[CallRecord], None] = lambda _: None,
+    ) -> None:
+        self._engine = engine
+        self._shift: Shift = Idle(engine)
+        if provider is not None:
+            self._shift = Analyst(
+                engine, data_dir, database_url, provider, prompts[PROMPT], concurrency, observe, self._wake
+            )
+        self._sweep_seconds = sweep_seconds
+        self._drain_seconds = drain_seconds
+        self._changed = threading.Condition()
+        self._waiting: dict[str, None] = {}
+        self._next_sweep = 0.0
+        self._stopping = False
+        self._thread = threading.Thread(target=self._work, name="worker", daemon=True)
+
+    def start(self) -> None:
+        """Start in the background; returns at once."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Give running jobs some seconds to end, then leave them to the next worker. Blocks until all is closed."""
+        with self._changed:
+            self._stopping = True
+            self._changed.notify_all()
+        if self._thread.ident is not None:
+            self._thread.join()
+
+    def enqueue(self, failure_ids: Iterable[str]) -> None:
+        """Take failures that need an analysis. Never blocks; what does not fit is found by a later sweep."""
+        with self._changed:
+            for failure_id in failure_ids:
+                if len(self._waiting) < _MOST_WAITING:
+                    self._waiting[failure_id] = None
+            self._changed.notify_all()
+
+    def sweep(self) -> None:
+        """Look for failures without a job at once, in the background."""
+        with self._changed:
+            self._next_sweep = 0.0
+            self._changed.notify_all()
+
+    def retry(self, failure_ids: Sequence[str]) -> None:
+        """Ask again about failures whose analysis failed. Writes to the database, so call it in a thread."""
+        with self._engine.begin() as conn:
+            set_states(conn, failure_ids, "queued", None)
+        self.sweep()
+
+    def _wake(self) -> None:
+        with self._changed:
+            self._changed.notify_all()
+
+    def _work(self) -> None:
+        for wait in _waits():
+            try:
+                self._shift.open()
+                self._next_sweep = 0.0
+                self._serve()
+            except Exception:
+                _log.exception("the background worker broke off and starts again", seconds=wait)
+            self._close()
+            with self._changed:
+                if self._changed.wait_for(lambda: self._stopping, wait):
+                    return
+
+    def _close(self) -> None:
+        try:
+            self._shift.close(self._drain_seconds)
+        except Exception:
+            _log.exception("the background worker could not give everything up")
+
+    def _serve(self) -> None:
+        while True:
+            with self._changed:
+                self._changed.wait_for(self._has_work, max(0.0, self._next_sweep - time.monotonic()))
+                if self._stopping:
+                    return
+            if time.monotonic() >= self._next_sweep:
+                self._next_sweep = time.monotonic() + self._sweep_seconds
+                failure_ids, is_unsettled = self._shift.sweep()
+                if is_unsettled:
+                    self._next_sweep = min(self._next_sweep, time.monotonic() + _MOMENT)
+                self.enqueue(failure_ids)
+            while self._shift.can_take() and (failure_id := self._pop()):
+                self._shift.take(failure_id)
+
+    def _has_work(self) -> bool:
+        due = time.monotonic() >= self._next_sweep
+        return self._stopping or due or (bool(self._waiting) and self._shift.can_take())
+
+    def _pop(self) -> str | None:
+        with self._changed:
+            failure_id = next(iter(self._waiting), None)
+            if failure_id is not None:
+                del self._waiting[failure_id]
+            return failure_id
+
+
+def _waits() -> Iterable[float]:
+    yield from _RESTART_WAITS
+    while True:
+        yield _RESTART_WAITS[-1]
