@@ -1,0 +1,112 @@
+"""Connections: secrets are stored encrypted, names are unique, and only the file changes what it declares."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import pytest
+from sqlalchemy import Engine, text
+
+from connectors.base import Auth
+from service.keyring import Keyring, WrongKey
+from service.store.connections import (
+    IsDeclared,
+    NameTaken,
+    NoSuchConnection,
+    auth_of,
+    change_auth,
+    create_connection,
+    declare,
+    delete_connection,
+    get_connection,
+    list_connections,
+)
+from service.store.occurrence import Occurrence
+from service.store.writer import Writer
+
+KEYRING = Keyring(b"the master key of this test")
+SIGNED = Auth("signature", ("hunter2", "hunter3"), tolerance=60)
+BASIC = Auth("basic", ("hunter2",), username="ann")
+
+
+@dataclass(frozen=True)
+class Wanted:
+    name: str
+    connector: str = "generic"
+    auth: Auth = SIGNED
+
+
+def test_a_connection_comes_back_as_it_went_in_and_shows_no_secret(engine: Engine) -> None:
+    with engine.begin() as conn:
+        create_connection(conn, KEYRING, "prod", "sentry", SIGNED)
+    with engine.connect() as conn:
+        stored = get_connection(conn, "prod")
+        raw = str(conn.execute(text("SELECT * FROM connection")).all())
+    assert stored is not None
+    assert (stored.connector, stored.auth_scheme, stored.declared) == ("sentry", "signature", False)
+    assert auth_of(KEYRING, stored) == SIGNED
+    assert "hunter" not in raw
+    with pytest.raises(WrongKey):
+        auth_of(Keyring(b"another master key"), stored)
+
+
+def test_a_name_is_taken_once(engine: Engine) -> None:
+    with engine.begin() as conn:
+        create_connection(conn, KEYRING, "prod", "sentry", SIGNED)
+        with pytest.raises(NameTaken):
+            create_connection(conn, KEYRING, "prod", "generic", BASIC)
+        assert [one.connector for one in list_connections(conn)] == ["sentry"]
+
+
+def test_secrets_rotate_and_connections_go(engine: Engine) -> None:
+    with engine.begin() as conn:
+        create_connection(conn, KEYRING, "prod", "sentry", SIGNED)
+        change_auth(conn, KEYRING, "prod", BASIC)
+        stored = get_connection(conn, "prod")
+        assert stored is not None
+        assert (stored.auth_scheme, auth_of(KEYRING, stored)) == ("basic", BASIC)
+        delete_connection(conn, "prod")
+        assert get_connection(conn, "prod") is None
+        with pytest.raises(NoSuchConnection):
+            delete_connection(conn, "prod")
+        with pytest.raises(NoSuchConnection):
+            change_auth(conn, KEYRING, "prod", BASIC)
+
+
+def test_declared_connections_follow_the_file_and_nothing_else(engine: Engine) -> None:
+    with engine.begin() as conn:
+        create_connection(conn, KEYRING, "by-hand", "generic", SIGNED)
+        declare(conn, KEYRING, [Wanted("a"), Wanted("b")])
+        before = get_connection(conn, "a")
+        declare(conn, KEYRING, [Wanted("a"), Wanted("c", "sentry", BASIC)])
+        assert [one.name for one in list_connections(conn)] == ["a", "by-hand", "c"]
+        assert get_connection(conn, "a") == before
+        declare(conn, KEYRING, [Wanted("a", "sentry", BASIC)])
+        after = get_connection(conn, "a")
+        assert after is not None
+        assert (after.connector, auth_of(KEYRING, after)) == ("sentry", BASIC)
+        for refused in (lambda: delete_connection(conn, "a"), lambda: change_auth(conn, KEYRING, "a", SIGNED)):
+            with pytest.raises(IsDeclared):
+                refused()
+        with pytest.raises(NameTaken, match="made by hand"):
+            declare(conn, KEYRING, [Wanted("by-hand")])
+
+
+def test_a_file_sets_secrets_right_after_the_key_was_lost(engine: Engine) -> None:
+    other = Keyring(b"another master key")
+    with engine.begin() as conn:
+        declare(conn, KEYRING, [Wanted("a")])
+        declare(conn, other, [Wanted("a")])
+        stored = get_connection(conn, "a")
+    assert stored is not None
+    assert auth_of(other, stored) == SIGNED
+
+
+def test_the_last_delivery_is_noted_with_its_events(
+    engine: Engine, writer: Writer, occur: Callable[..., Occurrence]
+) -> None:
+    with engine.begin() as conn:
+        create_connection(conn, KEYRING, "sentry", "sentry", SIGNED)
+        create_connection(conn, KEYRING, "silent", "sentry", SIGNED)
+    writer.submit([occur(connection="sentry")]).result(20)
+    with engine.connect() as conn:
+        assert [one.last_delivery_at is not None for one in list_connections(conn)] == [True, False]
