@@ -1,6 +1,5 @@
 """The straight path of an event: redact, match, fingerprint, commit. No decision about storage or HTTP is made here."""
 
-import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -21,10 +20,14 @@ _NO_RULE = "No rule knows this text. A model is asked where one is configured; u
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """What became of one event, after it was committed."""
+    """What became of one event, after it was committed.
+
+    `failure_id` is null only for a resolved event that closed nothing. `answer` is the rule's where that is what the
+    failure shows; a reviewer's or a model's answer is read by `analysis_id`.
+    """
 
     event_id: str
-    failure_id: str
+    failure_id: str | None
     duplicate: bool
     analysis_id: str | None
     answer: Answer | None
@@ -59,8 +62,8 @@ class Pipeline:
         Raises `Overloaded`, `StoreUnavailable` or `RedactionFailed`, and then nothing of the delivery is stored.
         """
         prepared = [self.prepare(connection, event) for event in events]
-        stored = await asyncio.wrap_future(self._writer.submit([occurrence for occurrence, _ in prepared]))
-        unanswered = [done.failure_id for done in stored if done.needs_analysis]
+        stored = await self._writer.write([occurrence for occurrence, _ in prepared])
+        unanswered = [done.failure_id for done in stored if done.needs_analysis and done.failure_id]
         if unanswered:
             self._notify_unanswered(list(dict.fromkeys(unanswered)))
         return [
@@ -69,7 +72,7 @@ class Pipeline:
                 failure_id=done.failure_id,
                 duplicate=done.duplicate,
                 analysis_id=done.analysis_id,
-                answer=match.answer(done.analysis_id) if match and done.analysis_id else None,
+                answer=match.answer(done.analysis_id) if match and done.own_answer and done.analysis_id else None,
             )
             for done, (_, match) in zip(stored, prepared, strict=True)
         ]
@@ -84,7 +87,7 @@ class Pipeline:
             headers={name: self._redactor.redact(f"{name}: {value}").text for name, value in delivery.headers.items()},
             body=body,
         )
-        await asyncio.wrap_future(self._writer.submit([], [kept]))
+        await self._writer.write([], [kept])
 
     def clean(self, text: str) -> str:
         """The text as it would be stored: redacted and bounded. Raises `RedactionFailed`."""
