@@ -1,7 +1,7 @@
 """Settings come from the environment, refuse nonsense in words, and are all documented."""
 
+import os
 import re
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -12,12 +12,9 @@ DOCUMENT = Path(__file__).parents[1] / "docs" / "configuration.md"
 
 
 @pytest.fixture(autouse=True)
-def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    import os
-
+def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in [name for name in os.environ if name.startswith(PREFIX)]:
         monkeypatch.delenv(name)
-    return
 
 
 def documented() -> dict[str, str]:

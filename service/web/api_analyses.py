@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Path
+from fastapi import APIRouter, Depends
 
 from service.domain import Answer
 from service.store import tables
@@ -12,16 +12,15 @@ from service.store.reviews import InvalidReview, NoSuchAnalysis, StaleAnalysis, 
 from service.web.access import Caller, needs
 from service.web.problems import ProblemError, responses
 from service.web.review_schema import Correct, Reject, ReviewRequest, corrected_answer
-from service.web.schema import Analysis, Failure, Review, Reviewed
+from service.web.schema import Analysis, Failure, PathId, Review, Reviewed
 from service.web.services import Services, services_of
 
 router = APIRouter(prefix="/api/v1/analyses", tags=["analyses"])
 _Services = Annotated[Services, Depends(services_of)]
-_Id = Annotated[str, Path(max_length=100)]
 
 
 @router.get("/{analysis_id}", dependencies=[needs("read")], responses=responses(401, 403, 404, 422))
-def get_one_analysis(analysis_id: _Id, services: _Services) -> Analysis:
+def get_one_analysis(analysis_id: PathId, services: _Services) -> Analysis:
     """One answer, current or not."""
     with services.engine.connect() as conn:
         found = get_analysis(conn, analysis_id)
@@ -32,7 +31,7 @@ def get_one_analysis(analysis_id: _Id, services: _Services) -> Analysis:
 
 @router.post("/{analysis_id}/review", status_code=201, responses=responses(400, 401, 403, 404, 409, 413, 422))
 def post_review(
-    analysis_id: _Id, body: ReviewRequest, caller: Annotated[Caller, needs("review")], services: _Services
+    analysis_id: PathId, body: ReviewRequest, caller: Annotated[Caller, needs("review")], services: _Services
 ) -> Reviewed:
     """Approve, correct or reject the current answer of a failure.
 

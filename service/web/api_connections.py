@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Path, Request
+from fastapi import APIRouter, Depends, Request
 from fastapi.responses import Response
 
 from connectors.base import Auth
@@ -21,11 +21,11 @@ from service.web.connection_schema import (
 )
 from service.web.pages import base_url
 from service.web.problems import ProblemError, responses
+from service.web.schema import PathId
 from service.web.services import Services, services_of
 
 router = APIRouter(prefix="/api/v1/connections", tags=["connections"])
 _Services = Annotated[Services, Depends(services_of)]
-_Name = Annotated[str, Path(max_length=100)]
 
 
 @router.get("", dependencies=[needs("read")], responses=responses(401, 403))
@@ -52,13 +52,13 @@ def post_connection(body: ConnectionRequest, request: Request, services: _Servic
 
 
 @router.get("/{name}", dependencies=[needs("read")], responses=responses(401, 403, 404, 422))
-def get_connection(name: _Name, request: Request, services: _Services) -> ConnectionView:
+def get_connection(name: PathId, request: Request, services: _Services) -> ConnectionView:
     """One connection."""
     return view_of(_find(name, services), base_url(request))
 
 
 @router.post("/{name}/rotate", dependencies=[needs("admin")], responses=responses(401, 403, 404, 409, 422))
-def rotate_secret(name: _Name, request: Request, services: _Services, keep_old: bool = True) -> ConnectionSecrets:
+def rotate_secret(name: PathId, request: Request, services: _Services, keep_old: bool = True) -> ConnectionSecrets:
     """Make a new secret. The newest old one stays valid until the next rotation, or ends now with `keep_old=false`."""
     row = _find(name, services)
     old = connections.auth_of(services.keyring, row)
@@ -79,7 +79,7 @@ def rotate_secret(name: _Name, request: Request, services: _Services, keep_old: 
 
 
 @router.delete("/{name}", status_code=204, dependencies=[needs("admin")], responses=responses(401, 403, 404, 409, 422))
-def delete_connection(name: _Name, services: _Services) -> Response:
+def delete_connection(name: PathId, services: _Services) -> Response:
     """Remove a connection; what it delivered stays."""
     try:
         with services.engine.begin() as conn:

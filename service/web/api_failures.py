@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Path, Query
+from fastapi import APIRouter, Depends, Query
 
 from service.domain import Cause, Confidence, Verdict
 from service.store.analyses import get_analysis
@@ -11,13 +11,11 @@ from service.store.reviews import list_reviews
 from service.web.access import needs
 from service.web.api_analyses import analysis_of
 from service.web.problems import ProblemError, responses
-from service.web.schema import EventPage, FailureDetail, FailurePage, Producer, Review, Status
+from service.web.schema import EventPage, FailureDetail, FailurePage, FilterText, PathId, Producer, Review, Status
 from service.web.services import Services, services_of
 
 router = APIRouter(prefix="/api/v1/failures", tags=["failures"])
 _Services = Annotated[Services, Depends(services_of)]
-_Id = Annotated[str, Path(max_length=100)]
-_Text = Annotated[str | None, Query(max_length=200)]
 Cursor = Annotated[str | None, Query(max_length=300, description="`next_cursor` of the part before.")]
 Limit = Annotated[int, Query(ge=1, le=200)]
 
@@ -28,13 +26,13 @@ def get_failures(
     status: Status | None = None,
     verdict: Verdict | None = None,
     cause: Cause | None = None,
-    system: Annotated[_Text, Query(description="Also finds what lies below: `aws` finds `aws.s3`.")] = None,
-    service: _Text = None,
-    environment: _Text = None,
-    connection: _Text = None,
+    system: Annotated[FilterText, Query(description="Also finds what lies below: `aws` finds `aws.s3`.")] = None,
+    service: FilterText = None,
+    environment: FilterText = None,
+    connection: FilterText = None,
     producer: Producer | None = None,
     confidence: Confidence | None = None,
-    q: Annotated[_Text, Query(description="Words that all have to occur in it.")] = None,
+    q: Annotated[FilterText, Query(description="Words that all have to occur in it.")] = None,
     resolved: bool | None = None,
     cursor: Cursor = None,
     limit: Limit = 50,
@@ -62,7 +60,7 @@ def get_failures(
 
 
 @router.get("/{failure_id}", dependencies=[needs("read")], responses=responses(401, 403, 404, 422))
-def get_one_failure(failure_id: _Id, services: _Services) -> FailureDetail:
+def get_one_failure(failure_id: PathId, services: _Services) -> FailureDetail:
     """One failure with its current answer and its reviews."""
     with services.engine.connect() as conn:
         failure = get_failure(conn, failure_id)
@@ -78,7 +76,7 @@ def get_one_failure(failure_id: _Id, services: _Services) -> FailureDetail:
 
 
 @router.get("/{failure_id}/events", dependencies=[needs("read")], responses=responses(401, 403, 404, 422))
-def get_events(failure_id: _Id, services: _Services, cursor: Cursor = None, limit: Limit = 50) -> EventPage:
+def get_events(failure_id: PathId, services: _Services, cursor: Cursor = None, limit: Limit = 50) -> EventPage:
     """The failure's events as stored, the one received last first."""
     with services.engine.connect() as conn:
         if get_failure(conn, failure_id) is None:

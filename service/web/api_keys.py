@@ -3,19 +3,18 @@
 from datetime import datetime, timedelta
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Path
+from fastapi import APIRouter, Depends
 from fastapi.responses import Response
 from pydantic import Field
 
 from service.store import access
 from service.web.access import Scope, needs
 from service.web.problems import ProblemError, responses
-from service.web.schema import Input, Line, Output
+from service.web.schema import Input, Line, Output, PathId
 from service.web.services import Services, services_of
 
 router = APIRouter(prefix="/api/v1/api-keys", tags=["api-keys"])
 _Services = Annotated[Services, Depends(services_of)]
-_Id = Annotated[str, Path(max_length=100)]
 
 
 class ApiKeyRequest(Input):
@@ -62,7 +61,7 @@ def post_api_key(body: ApiKeyRequest, services: _Services) -> ApiKeyMade:
 
 
 @router.delete("/{key_id}", status_code=204, dependencies=[needs("admin")], responses=responses(401, 403, 404, 422))
-def delete_api_key(key_id: _Id, services: _Services) -> Response:
+def delete_api_key(key_id: PathId, services: _Services) -> Response:
     """Revoke a key at once."""
     with services.engine.begin() as conn:
         revoked = access.revoke_api_key(conn, key_id)

@@ -2,14 +2,14 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Query
+from fastapi import APIRouter, Depends
 
 from service.store.deliveries import list_unparsed
 from service.store.paging import InvalidCursor
 from service.web.access import needs
 from service.web.api_failures import Cursor, Limit, invalid_cursor
 from service.web.problems import responses
-from service.web.schema import UnparsedPage
+from service.web.schema import FilterText, UnparsedPage
 from service.web.services import Services, services_of
 
 router = APIRouter(prefix="/api/v1", tags=["connections"])
@@ -18,7 +18,7 @@ router = APIRouter(prefix="/api/v1", tags=["connections"])
 @router.get("/unparsed", dependencies=[needs("read")], responses=responses(401, 403, 404, 422))
 def get_unparsed(
     services: Annotated[Services, Depends(services_of)],
-    connection: Annotated[str | None, Query(max_length=200)] = None,
+    connection: FilterText = None,
     cursor: Cursor = None,
     limit: Limit = 50,
 ) -> UnparsedPage:

@@ -39,7 +39,7 @@ class Refused(Exception):
     """Ends a delivery with a problem. `outcome` is its name in the metrics."""
 
     def __init__(self, outcome: str, status: int, slug: str, detail: str, headers: Mapping[str, str] | None = None):
-        super().__init__(detail)
+        super().__init__(detail.rstrip(".") + ".")
         self.outcome = outcome
         self.status = status
         self.slug = slug

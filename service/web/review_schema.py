@@ -6,9 +6,8 @@ from pydantic import ConfigDict, Field
 
 from service.domain import Answer, Artifact, ByReviewer, Cause, Confidence, Evidence, Fix, Verdict, Verify
 from service.store.reviews import Reason
-from service.web.schema import Input, Line
+from service.web.schema import Input, Line, Paragraphs
 
-_Paragraphs = Annotated[str, Field(max_length=20_000)]
 _PermissionCause = Literal[
     Cause.MISSING_GRANT,
     Cause.EXPLICIT_DENY,
@@ -57,7 +56,7 @@ class Change(Advice):
 class _Correction(Input):
     system: Line | None = None
     title: Line
-    explanation: str = Field(min_length=1, max_length=20_000)
+    explanation: Paragraphs = Field(min_length=1)
     principal: Line | None = None
     action: Line | None = None
     resource: Line | None = None
@@ -98,7 +97,7 @@ Correction = Annotated[
 
 class _Review(Input):
     expected_version: int = Field(ge=0, le=2**31 - 1, description="`version` of the failure that the reviewer saw.")
-    note: _Paragraphs | None = None
+    note: Paragraphs | None = None
 
 
 class Approve(_Review):

@@ -4,6 +4,7 @@ import re
 from datetime import datetime
 from typing import Annotated, Literal
 
+from fastapi import Path, Query
 from pydantic import (
     AwareDatetime,
     BaseModel,
@@ -28,7 +29,12 @@ def _is_rfc_3339(value: object) -> object:
 LONGEST_TEXT = 200_000
 MOST_EVENTS = 1_000
 _Number = Annotated[float, Field(strict=True, allow_inf_nan=False)]
-Line = Annotated[str, StringConstraints(min_length=1, max_length=500)]
+NO_NUL = r"^[^\x00]*$"
+Label = Annotated[str, StringConstraints(min_length=1, max_length=500)]
+Line = Annotated[str, StringConstraints(min_length=1, max_length=500, pattern=NO_NUL)]
+Paragraphs = Annotated[str, StringConstraints(max_length=20_000, pattern=NO_NUL)]
+PathId = Annotated[str, Path(max_length=100, pattern=NO_NUL)]
+FilterText = Annotated[str | None, Query(max_length=200, pattern=NO_NUL)]
 Fact = Annotated[str, StringConstraints(max_length=4_000)] | StrictInt | _Number | StrictBool | None
 Moment = Annotated[AwareDatetime, BeforeValidator(_is_rfc_3339)]
 Context = Annotated[
@@ -76,17 +82,17 @@ class EventRequest(Input):
     )
 
     text: str = Field(min_length=1, max_length=LONGEST_TEXT, description="The error as it was logged.")
-    id: Line | None = Field(None, description="Unique per sender; the same id again is the same event.")
-    type: Line = Field("error", description="The sender's own kind of event.")
+    id: Label | None = Field(None, description="Unique per sender; the same id again is the same event.")
+    type: Label = Field("error", description="The sender's own kind of event.")
     time: Moment | None = Field(None, description="When it happened, with its offset from UTC. Default: now.")
     state: Literal["firing", "resolved"] = Field(
         "firing", description="`resolved` closes what the firing event with the same `grouping_key` opened."
     )
-    grouping_key: Line | None = None
-    service_name: Line | None = None
-    environment: Line | None = None
-    severity: Line | None = None
-    exception_type: Line | None = None
+    grouping_key: Label | None = None
+    service_name: Label | None = None
+    environment: Label | None = None
+    severity: Label | None = None
+    exception_type: Label | None = None
     stacktrace: str | None = Field(None, max_length=LONGEST_TEXT)
     http_status: int | None = Field(None, ge=100, le=599)
     url: str | None = Field(None, max_length=4_000)

@@ -1,64 +1,20 @@
-"""A real server on loopback for the web tests, and clients for it."""
+"""Fixtures of the REST and ingest tests: one running service per module, and a client with the admin key."""
 
-import contextlib
-import socket
-import threading
-import time
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Iterator
 
+import httpx
 import pytest
-import uvicorn
+from api_client import ADMIN_KEY, client
+from service_site import Site, running_site
 
 
-def wait_until(condition: Callable[[], Any], seconds: float = 10.0) -> Any:
-    """What the condition gives as soon as it is truthy; fails after `seconds`."""
-    deadline = time.monotonic() + seconds
-    while not (found := condition()):
-        assert time.monotonic() < deadline, "waited in vain"
-        time.sleep(0.01)
-    return found
+@pytest.fixture(scope="module")
+def api_site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    with running_site(tmp_path_factory.mktemp("service"), admin_api_key=ADMIN_KEY) as running:
+        yield running
 
 
-@contextlib.contextmanager
-def running(app: Any) -> Iterator[int]:
-    """Run an ASGI application on a free port of loopback; gives the port."""
-    config = uvicorn.Config(
-        app, host="127.0.0.1", port=0, loop="uvloop", http="httptools", ws="none", log_config=None, access_log=False
-    )
-    server = uvicorn.Server(config)
-    thread = threading.Thread(target=server.run, daemon=True)
-    thread.start()
-    wait_until(lambda: server.started or not thread.is_alive())
-    assert server.started, "the application did not start"
-    try:
-        yield server.servers[0].sockets[0].getsockname()[1]
-    finally:
-        server.should_exit = True
-        thread.join(20)
-
-
-@pytest.fixture
-def exchange() -> Callable[..., bytes]:
-    """Send bytes to a port as they are, piece by piece, and read until the server closes or answers in full."""
-
-    def send(port: int, *pieces: bytes, close: bool = False) -> bytes:
-        with socket.create_connection(("127.0.0.1", port), timeout=10) as connection:
-            for piece in pieces:
-                connection.sendall(piece)
-            if close:
-                return b""
-            return _read_answer(connection)
-
-    return send
-
-
-def _read_answer(connection: socket.socket) -> bytes:
-    received = b""
-    while chunk := connection.recv(65536):
-        received += chunk
-        head, found, body = received.partition(b"\r\n\r\n")
-        lengths = [line for line in head.lower().split(b"\r\n") if line.startswith(b"content-length:")]
-        if found and lengths and len(body) >= int(lengths[0].split(b":")[1]):
-            break
-    return received
+@pytest.fixture(scope="module")
+def admin(api_site: Site) -> Iterator[httpx.Client]:
+    with client(api_site) as opened:
+        yield opened
