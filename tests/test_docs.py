@@ -38,7 +38,7 @@ def commands(command: Any, name: str) -> Iterator[str]:
         yield from commands(child, f"{name} {child.name}")
 
 
-@pytest.mark.parametrize("command", commands(typer.main.get_command(build_app()), "whydenied"))
+@pytest.mark.parametrize("command", list(commands(typer.main.get_command(build_app()), "whydenied")))
 def test_every_command_is_documented(command: str) -> None:
     assert f"`{command}" in (DOCS / "cli.md").read_text(), f"docs/cli.md does not mention `{command}`"
 
