@@ -7,6 +7,7 @@ has to be repeated ends by leaving the next one for later, so that no thread eve
 import random
 import threading
 from collections.abc import Callable, Iterator
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +18,11 @@ from service.llm.base import Provider
 from service.prompt.model import Prompt
 from service.worker.analysis import Analysis, CallRecord
 from service.worker.calls import Calls
-from service.worker.durable import Durable, Job
+from service.worker.durable import Durable
 from service.worker.ledger import find_open, set_states
 from service.worker.seat import Seat, number_of, open_seats, take_free_seat
 
-_PAGE = 200
+_PAGE, _MOST_FOUND = 500, 10_000
 _MOST_TRIES, _MOST_BILLED_TRIES, _MOST_BROKEN = 12, 3, 5
 _FIRST_WAIT, _LONGEST_WAIT, _LONGEST_ASKED_WAIT = 5.0, 30 * 60.0, 60 * 60.0
 _KEPT_DAYS = 30
@@ -55,7 +56,6 @@ class Analyst:
         self._durable = Durable(database_url, data_dir, self._run)
         self._prefix = f":{prompt.head.name}@{prompt.head.version}:"
         self._running: set[str] = set()
-        self._attempts: dict[str, int] = {}
         self._unsettled = False
         self._changed = threading.Condition()
 
@@ -81,20 +81,32 @@ class Analyst:
         return len(self._running) < self._concurrency
 
     def take(self, failure_id: str) -> None:
-        """Begin a job, unless no call would be sent at present."""
-        attempt = self._attempts.pop(failure_id, 0)
+        """Begin a job, unless one is active or no call would be sent at present."""
         if fault := self._calls.fault:
             self._mark(failure_id, "unavailable", fault.message)
-            return
+        elif not self._begin(failure_id, 0) and (attempt := self._next_attempt(failure_id)):
+            self._begin(failure_id, attempt)
+
+    def _begin(self, failure_id: str, attempt: int) -> bool:
         job_id = f"{failure_id}{self._prefix}{attempt}"
         self._enter(job_id)
+        begun = False
         try:
-            known = not self._durable.begin(job_id, failure_id)
-        except BaseException:
-            self._leave(job_id)
-            raise
-        if known:
-            self._leave(job_id)
+            begun = self._durable.begin(job_id, failure_id)
+        finally:
+            if not begun:
+                self._leave(job_id)
+        return begun
+
+    def _next_attempt(self, failure_id: str) -> int | None:
+        """The number after those that are recorded, or None where one is active or too many broke."""
+        jobs = self._durable.jobs_under(failure_id + self._prefix)
+        if any(job.is_active for job in jobs):
+            return None
+        if sum(job.is_broken for job in jobs) >= _MOST_BROKEN:
+            self._mark(failure_id, "failed", _BROKE)
+            return None
+        return max((_attempt_of(job.id) for job in jobs), default=0) + 1
 
     def sweep(self) -> tuple[list[str], bool]:
         """Resume what dead workers left, and find the failures without a job."""
@@ -106,7 +118,7 @@ class Analyst:
         if self._calls.fault:
             return [], False
         self._unsettled = False
-        return list(self._find_jobless()), self._unsettled
+        return list(islice(self._find_jobless(), _MOST_FOUND)), self._unsettled
 
     def _resume_lapsed(self, own: str) -> None:
         for name, job_ids in self._durable.running_elsewhere(own).items():
@@ -121,31 +133,20 @@ class Analyst:
                 seat.release()
 
     def _find_jobless(self) -> Iterator[str]:
+        active = {job.id.partition(":")[0]: job for job in self._durable.active_jobs()}
         after = ""
         while True:
             with self._engine.connect() as conn:
                 page = find_open(conn, after, _PAGE)
-            jobs: dict[str, list[Job]] = {}
-            for job in self._durable.jobs_under(failure_id + self._prefix for failure_id, _ in page):
-                jobs.setdefault(job.id.partition(":")[0], []).append(job)
             for failure_id, state in page:
-                if self._wants_job(failure_id, state, jobs.get(failure_id, [])):
+                if failure_id not in active:
                     yield failure_id
+                elif state == "queued" and active[failure_id].is_running:
+                    # That is so for a moment only: at the start of a job, or when its failure is asked for again.
+                    self._unsettled = True
             if len(page) < _PAGE:
                 return
             after = page[-1][0]
-
-    def _wants_job(self, failure_id: str, state: str, jobs: list[Job]) -> bool:
-        if any(job.is_active for job in jobs):
-            # A failure is `queued` beside a running job for a moment only: at the job's start, or when asked for again.
-            self._unsettled |= state == "queued" and any(job.is_running for job in jobs)
-            return False
-        broken = [job for job in jobs if job.is_broken]
-        if broken and (state == "running" or len(broken) >= _MOST_BROKEN):
-            self._mark(failure_id, "failed", _BROKE)
-            return False
-        self._attempts[failure_id] = max((_attempt_of(job.id) for job in jobs), default=-1) + 1
-        return True
 
     def _mark(self, failure_id: str, state: str, note: str) -> None:
         with self._engine.begin() as conn:

@@ -7,7 +7,7 @@ in a thread. Only plain JSON values cross into its tables, so that a newer relea
 import logging
 import os
 import sqlite3
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -26,6 +26,7 @@ _JOB = "analyse"
 _LATER = "later"
 _POLL_SECONDS = 1.0
 _PAGE = 200
+_MOST_RECOVERIES = 10
 
 
 class Interrupted(BaseException):
@@ -78,7 +79,7 @@ class Durable:
         def analyse(failure_id: str, tries: int) -> str:  # DBOS writes attributes, which a bound method has not
             return run(failure_id, tries)
 
-        self._job = DBOS.workflow(name=_JOB)(analyse)
+        self._job = DBOS.workflow(name=_JOB, max_recovery_attempts=_MOST_RECOVERIES)(analyse)
         try:
             DBOS.launch()
             DBOS.register_queue(
@@ -126,13 +127,13 @@ class Durable:
         """Inside a job: its id."""
         return self._open.workflow_id or ""
 
-    def jobs_under(self, prefixes: Iterable[str]) -> list[Job]:
-        """The recorded jobs whose id begins with one of these, oldest first."""
-        found: list[Job] = []
-        waiting = list(prefixes)
-        for start in range(0, len(waiting), _PAGE):
-            found += self._list(workflow_id_prefix=waiting[start : start + _PAGE])
-        return found
+    def jobs_under(self, prefix: str) -> list[Job]:
+        """The recorded jobs whose id begins so."""
+        return self._list(workflow_id_prefix=prefix)
+
+    def active_jobs(self) -> list[Job]:
+        """Every job that runs or waits, in any process."""
+        return self._list(status=["PENDING", "ENQUEUED", "DELAYED"])
 
     def running_elsewhere(self, seat: str) -> dict[str, list[str]]:
         """Ids of jobs that are recorded as running, by the seat of their worker, other than this one."""
@@ -165,9 +166,9 @@ class Durable:
             raise Interrupted
         return self._dbos
 
-    def _list(self, **filters: Any) -> Iterator[Job]:
+    def _list(self, **filters: Any) -> list[Job]:
         statuses = self._open.list_workflows(name=_JOB, load_input=False, load_output=False, **filters)
-        return (Job(status.workflow_id, status.status) for status in statuses)
+        return [Job(status.workflow_id, status.status) for status in statuses]
 
     def _config(self, seat: str) -> "DBOSConfig":
         return {
