@@ -85,6 +85,24 @@ def compile_expression(source: str) -> Callable[..., Any]:
     return environment(None).compile_expression(source, undefined_to_none=True)
 
 
+@cache
+def _compile_derivations(expressions: tuple[tuple[str, str], ...]) -> Template:
+    lines = (f"{{% set {name} = ({source}) | blank_as_none %}}" for name, source in expressions)
+    return environment(None).from_string("".join(lines))
+
+
+def evaluate_in_turn(expressions: tuple[tuple[str, str], ...], values: Mapping[str, Any]) -> dict[str, Any]:
+    """The values of named expressions, each of which sees those before it; empty text is None.
+
+    One template for all is many times faster than one each. Raises `TemplateFault` when any of them fails.
+    """
+    try:
+        module = _compile_derivations(expressions).make_module({**values, _USED: []})
+    except (TemplateError, TypeError, ValueError, KeyError, AttributeError, ArithmeticError) as error:
+        raise TemplateFault(f"{error}") from error
+    return {name: getattr(module, name) for name, _ in expressions}
+
+
 def evaluate(source: str, values: Mapping[str, Any]) -> Any:
     """The value of an expression. Raises `TemplateFault`."""
     try:
@@ -119,6 +137,7 @@ def environment(kind: ArtifactKind | None, dialect: str = "ansi") -> ImmutableSa
         keyword=_keyword,
         path=lambda value: _Raw(quote(_clean(str(value)), safe="")),
         search=_search,
+        blank_as_none=lambda value: None if value == "" else value,
         json=lambda value: _Raw(json.dumps(value, ensure_ascii=False)),
     )
     env.globals["placeholder"] = _placeholder_of
@@ -159,10 +178,15 @@ def _keyword(value: Any) -> _Raw:
 def _search(value: Any, pattern: str) -> str | None:
     if not value:
         return None
-    found = re2.search(f"(?i){pattern}", str(value))
+    found = _compile_search(pattern).search(str(value))
     if not found:
         return None
     return str(found.group(1)) if found.groups() and found.group(1) is not None else str(found.group(0))
+
+
+@cache
+def _compile_search(pattern: str) -> Any:
+    return re2.compile(f"(?i){pattern}")
 
 
 def _clean(value: str) -> str:

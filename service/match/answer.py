@@ -19,7 +19,15 @@ from service.domain import (
 )
 from service.match.pattern import compile_pattern
 from service.match.tidy import View
-from service.render import TemplateFault, UnsafeValue, evaluate, render, render_with_placeholders, strip_control
+from service.render import (
+    TemplateFault,
+    UnsafeValue,
+    evaluate,
+    evaluate_in_turn,
+    render,
+    render_with_placeholders,
+    strip_control,
+)
 from service.rules.model import ArtifactTemplate, Lookup, Rule
 
 if TYPE_CHECKING:
@@ -219,17 +227,29 @@ def build_match(
     for name, lookups in ready.rule.extract.items():
         if captures[name] is None:
             captures[name] = _extract(name, lookups, captures, spans, view, context)
-    for name, expression in ready.rule.derive.items():
-        captures[name] = _derive(expression, {**ready.pack.tables, **captures, "context": dict(context)}, strict=strict)
+    if ready.rule.derive:
+        captures |= _derive(
+            ready.rule.derive, {**ready.pack.tables, **captures, "context": dict(context)}, strict=strict
+        )
     return Match(ready, view, context, captures, spans)
 
 
-def _derive(expression: str, values: Mapping[str, Any], *, strict: bool) -> Any:
+def _derive(expressions: Mapping[str, str], values: Mapping[str, Any], *, strict: bool) -> dict[str, Any]:
     try:
-        held = evaluate(expression, values)
+        return evaluate_in_turn(tuple(expressions.items()), values)
     except TemplateFault:
         if strict:
             raise
+    held = dict(values)
+    for name, expression in expressions.items():
+        held[name] = _derive_alone(expression, held)
+    return {name: held[name] for name in expressions}
+
+
+def _derive_alone(expression: str, values: Mapping[str, Any]) -> Any:
+    try:
+        held = evaluate(expression, values)
+    except TemplateFault:
         return None
     return held if held != "" else None
 
