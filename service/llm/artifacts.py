@@ -93,7 +93,7 @@ def _check_sql(content: str, draft: Draft, known: _Known) -> Iterator[str]:
             yield f"grants to {name}, but {denied} was denied"
 
 
-def _check_policy(content: str, _draft: Draft, known: _Known) -> Iterator[str]:
+def _check_policy(content: str, draft: Draft, known: _Known) -> Iterator[str]:
     try:
         policy = json.loads(content)
     except ValueError as error:
@@ -101,14 +101,15 @@ def _check_policy(content: str, _draft: Draft, known: _Known) -> Iterator[str]:
         return
     for statement in _statements(policy):
         for action in _list(statement.get("Action")):
-            if statement.get("Effect", "Allow") == "Allow" and not _was_denied(str(action), known.facts):
+            if statement.get("Effect", "Allow") == "Allow" and not _was_denied(str(action), draft, known.facts):
                 yield f"allows {action}, which was not denied"
 
 
-def _was_denied(action: str, facts: Facts) -> bool:
+def _was_denied(action: str, draft: Draft, facts: Facts) -> bool:
     """Whether the event names the action; for one that gives no power over others, its service is enough."""
     service, _, name = action.partition(":")
-    return facts.mentions(name or action) or (facts.mentions(service) and not _POWERFUL.search(action))
+    is_of_service = facts.mentions(service) or service in (draft.system or "").split(".")
+    return facts.mentions(name or action) or (is_of_service and not _POWERFUL.search(action))
 
 
 def _statements(policy: Any) -> Iterator[Mapping[str, Any]]:
@@ -131,7 +132,10 @@ def _check_manifest(content: str, draft: Draft, known: _Known) -> Iterator[str]:
                 yield f"binds {subject.get('name')}, which the event does not name"
         for rule in (one for one in _list(document.get("rules")) if isinstance(one, Mapping)):
             for word in (*_list(rule.get("verbs")), *_list(rule.get("resources"))):
-                if kind in _GRANTING_KINDS and not known.facts.mentions(str(word)):
+                parts = str(word).split("/")
+                if kind in _GRANTING_KINDS and not all(
+                    p in known.placeholders or known.facts.mentions(p) for p in parts
+                ):
                     yield f"allows {word}, which was not denied"
 
 

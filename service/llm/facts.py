@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from service.llm.draft import DraftArtifact
@@ -25,9 +25,11 @@ class Facts:
     @classmethod
     def of(cls, text: str, context: Mapping[str, Any]) -> "Facts":
         """The facts of one event. `own_hosts`: where the request went that failed, by the sender's account."""
-        host = _HOST.match(str(context.get("url") or ""))
-        hosts = frozenset({host[1].lower()} if host else ())
-        return cls(text, "\n".join((text, *_strings(context))), hosts)
+        return cls(text, "\n".join((text, *_strings(context))), _hosts(str(context.get("url") or "")))
+
+    def about(self, resource: str | None) -> "Facts":
+        """The same facts, for an answer about this resource: its host is as good as the request's own."""
+        return replace(self, own_hosts=self.own_hosts | _hosts(self.exact(resource) or ""))
 
     def knows(self, value: str) -> bool:
         """Whether the event names this value, whole words, as it is written."""
@@ -48,6 +50,11 @@ class Facts:
         listed = [name for name in artifact.placeholders if _PLACEHOLDER.match(name) and name in artifact.content]
         found = [name for name in _LOOKS_LIKE_PLACEHOLDER.findall(artifact.content) if not self.knows(name)]
         return tuple(dict.fromkeys([*listed, *found]))
+
+
+def _hosts(address: str) -> frozenset[str]:
+    found = _HOST.match(address)
+    return frozenset({found[1].lower()} if found else ())
 
 
 def _strings(value: Any) -> Iterator[str]:

@@ -46,7 +46,7 @@ def ground(
     draft: Draft, text: str, context: Mapping[str, Any], *, answer_id: str, produced_by: ByLLM
 ) -> Answer | list[Finding]:
     """The answer that the event proves, or every reason why there is none. `text` is the event's as stored."""
-    facts = Facts.of(text, context)
+    facts = Facts.of(text, context).about(draft.resource)
     if draft.verdict is Verdict.UNKNOWN or draft.confidence == "unknown":
         draft = draft.model_copy(update={"verdict": Verdict.UNKNOWN, "cause": None, "missing_permissions": []})
     findings = list(_find(draft, facts))

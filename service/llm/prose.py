@@ -17,6 +17,10 @@ _WARNING = re.compile(
     )(\s+["'`]?[\w*/.-]+(:[\w*/.-]+)*["'`]?){0,5}""",
     re.IGNORECASE | re.VERBOSE,
 )
+_RISK = re.compile(
+    r"\b(would|is|are)\s+(also\s+|far\s+)?(too|hand|expos|bypass|unsafe|dangerous|more\s+than|not\s+needed|unnecessary)",
+    re.IGNORECASE,
+)
 _AGENT = re.compile(
     r"\b(by|as|ask|from|have)\s+(an?\s+|the\s+|your\s+|any\s+)?([\w-]+\s+)?(cluster-admin|superuser|sysadmin|root)\b",
     re.IGNORECASE,
@@ -54,8 +58,8 @@ _CHANGES = re.compile(
     (^|[;&|]\s*)(sudo\s+)?(rm|mv|cp|tee|touch|mkdir|ch(mod|own|grp|con)|setfacl|semanage|setsebool|user(mod|add)|kill
         |reboot)\b
     | \bsystemctl\s+(start|stop|restart|reload|enable|disable|mask)\b
-    | \b(kubectl|oc)\s+(-\S+\s+\S+\s+)*(apply|create|delete|edit|patch|replace|scale|label|annotate|drain|cordon|run
-        |exec|cp|rollout)\b
+    | \b(kubectl|oc)\s+(?!.*--dry-run)(-\S+\s+\S+\s+)*(apply|create|delete|edit|patch|replace|scale|label|annotate|drain|cordon
+        |run|exec|cp|rollout)\b
     | \baws\s+\S+\s+(put|create|delete|update|attach|detach|remove|add|set|start|stop|terminate|run|modify|tag|untag
         |revoke|grant|enable|disable|(de)?register|reboot|restore|invoke|publish|send|purge|cp|mv|sync|rm|mb|rb)\b
     | \b(gcloud|az|gh|vault|redis-cli|mc|helm|terraform)\s.*\b(add|add-iam-policy-binding|set-iam-policy|create|delete
@@ -74,7 +78,7 @@ def find_bad_advice(prose: str, facts: Facts) -> Iterator[str]:
     """What is wrong with words of an answer: they recommend too much, a trap, or an address that is not a vendor's."""
     for sentence in _SENTENCE.split(prose):
         advice = _AGENT.sub(" ", _WARNING.sub(" ", sentence))
-        found = _ADVICE.search(advice)
+        found = None if _RISK.search(sentence) else _ADVICE.search(advice)
         if found:
             broad = (
                 reason for pattern, reason in _BROAD_WORDS if re.search(pattern, advice[found.start() :], re.IGNORECASE)

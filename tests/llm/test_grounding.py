@@ -119,6 +119,13 @@ def test_the_context_counts_as_the_event() -> None:
     assert accepted(resource="https://api.acme.example/v1/orders").resource == "https://api.acme.example/v1/orders"
 
 
+def test_the_host_of_the_resource_may_be_named() -> None:
+    text, url = f"{TEXT}\nGET https://git.acme.example/web.git refused", "https://git.acme.example/web.git"
+    one = draft(resource=url, title=f"{url} is refused")
+    assert isinstance(ground(one, text, CONTEXT, answer_id="a1", produced_by=BY), Answer)
+    assert "no vendor's page" in findings(title=f"{url} is refused", resource=url)
+
+
 def test_a_cause_must_go_with_the_verdict() -> None:
     assert "rate_limit cannot stand with verdict permission" in findings(cause="rate_limit")
     assert "None cannot stand" in findings(cause=None)
@@ -272,6 +279,7 @@ SOUND = [
     "Run it as a superuser.",
     "See https://www.postgresql.org/docs/current/sql-grant.html for the statement.",
     "Ask your sysadmin to apply the statement.",
+    "Making the role a superuser would hand over the whole server.",
 ]
 
 
@@ -292,6 +300,7 @@ READS = [
     "curl -fsS https://api.x.ai/v1/api-key",
     "gcloud projects get-iam-policy PROJECT_ID",
     "curl -s http://vault:8200/v1/sys/health",
+    "kubectl apply --dry-run=server -f MANIFEST_FILE",
 ]
 WRITES = [
     "psql -c 'GRANT SELECT ON orders TO ledger_app'",
