@@ -23,6 +23,7 @@ from service.store.schema import migrate
 __all__ = ["migrate", "open_engine"]
 
 _POOL = {"pool_size": 10, "max_overflow": 30}
+_NETWORK = {"connect_timeout": 10, "keepalives_idle": 30, "tcp_user_timeout": 30_000}  # s, s, ms: a silent server fails
 _WRITES = "whydenied_writes"
 
 
@@ -52,6 +53,7 @@ def open_engine(url: str, *, busy_timeout: float = 10.0) -> Engine:
         return _open_sqlite(parsed, busy_timeout)
     return create_engine(
         parsed.set(drivername="postgresql+psycopg"),
+        connect_args={name: value for name, value in _NETWORK.items() if name not in parsed.query},
         pool_pre_ping=True,
         hide_parameters=True,
         json_serializer=to_json,

@@ -9,6 +9,7 @@ from service.store.occurrence import Occurrence
 
 _KEY_LENGTH = 255
 _STATUSES = range(1000)
+_YEARS = range(1970, 9999)
 
 
 def event_row(occurrence: Occurrence, now: datetime) -> dict[str, Any]:
@@ -20,7 +21,7 @@ def event_row(occurrence: Occurrence, now: datetime) -> dict[str, Any]:
         "source_id": as_key(event.id),
         "failure_id": None,
         "state": event.state,
-        "time": event.time if event.time.tzinfo else event.time.replace(tzinfo=UTC),
+        "time": _plausible(event.time, now),
         "received_at": now,
         "type": as_text(event.type),
         "text": as_text(event.text),
@@ -61,3 +62,10 @@ def as_key(value: str | None) -> str | None:
         return value
     digest = sha256(value.encode()).hexdigest()
     return f"{value[: _KEY_LENGTH - len(digest) - 1]}#{digest}"
+
+
+def _plausible(time: datetime, now: datetime) -> datetime:
+    """The time, as UTC where it has no zone; `now` for a year that no error can be from."""
+    if time.year not in _YEARS:
+        return now
+    return time if time.tzinfo else time.replace(tzinfo=UTC)

@@ -77,8 +77,8 @@ def test_several_processes_may_migrate_a_new_postgresql_database_at_once(empty_p
 
 
 def _migrate_at_once(url: str) -> None:
-    processes = [subprocess.Popen([sys.executable, "-c", _MIGRATE, url]) for _ in range(3)]
-    assert [process.wait(60) for process in processes] == [0, 0, 0]
+    processes = [subprocess.Popen([sys.executable, "-c", _MIGRATE, url]) for _ in range(2)]
+    assert [process.wait(60) for process in processes] == [0, 0]
     engine = open_engine(url)
     assert schema.drift(engine) == []
     engine.dispose()

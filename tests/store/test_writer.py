@@ -3,7 +3,8 @@
 import asyncio
 import threading
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
 import pytest
@@ -19,6 +20,7 @@ from service.store.tables import Failure, events, failures
 from service.store.writer import Overloaded, StoreUnavailable, Unstorable, Writer
 
 Occur = Callable[..., Occurrence]
+WEST = timezone(timedelta(hours=-14))
 
 
 def store(writer: Writer, *occurrences: Occurrence) -> list[Stored]:
@@ -251,6 +253,15 @@ def test_text_that_databases_refuse_is_stored_in_its_place(engine: Engine, write
     assert value[1] is None
     [again] = store(writer, occur(odd))
     assert again.duplicate
+
+
+@pytest.mark.parametrize("time", [datetime(1, 1, 1, tzinfo=UTC), datetime(9999, 12, 31, 23, tzinfo=WEST)])
+def test_a_time_that_cannot_be_is_the_time_of_arrival(
+    engine: Engine, writer: Writer, occur: Occur, time: datetime
+) -> None:
+    occurrence = occur()
+    [stored] = store(writer, replace(occurrence, event=replace(occurrence.event, time=time)))
+    assert abs(failure_of(engine, stored).first_seen - datetime.now(UTC)) < timedelta(minutes=1)
 
 
 def test_keys_of_any_length_are_told_apart(writer: Writer, occur: Occur) -> None:
