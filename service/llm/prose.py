@@ -58,8 +58,8 @@ _CHANGES = re.compile(
     (^|[;&|]\s*)(sudo\s+)?(rm|mv|cp|tee|touch|mkdir|ch(mod|own|grp|con)|setfacl|semanage|setsebool|user(mod|add)|kill
         |reboot)\b
     | \bsystemctl\s+(start|stop|restart|reload|enable|disable|mask)\b
-    | \b(kubectl|oc)\s+(?!.*--dry-run)(-\S+\s+\S+\s+)*(apply|create|delete|edit|patch|replace|scale|label|annotate|drain|cordon
-        |run|exec|cp|rollout)\b
+    | \b(kubectl|oc)\s+(?!.*--dry-run)(-\S+\s+\S+\s+)*(apply|create|delete|edit|patch|replace|scale|label|annotate|drain
+        |cordon|run|exec|cp|rollout)\b
     | \baws\s+\S+\s+(put|create|delete|update|attach|detach|remove|add|set|start|stop|terminate|run|modify|tag|untag
         |revoke|grant|enable|disable|(de)?register|reboot|restore|invoke|publish|send|purge|cp|mv|sync|rm|mb|rb)\b
     | \b(gcloud|az|gh|vault|redis-cli|mc|helm|terraform)\s.*\b(add|add-iam-policy-binding|set-iam-policy|create|delete
