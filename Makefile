@@ -47,6 +47,9 @@ rules: setup ## Run every rule's proof
 bench: setup ## Measure ingest and matching against yardsticks in one run
 	$(BIN)/python bench/run.py
 
+screenshots: setup ## Take the pictures of the README again (needs Chromium)
+	@$(BIN)/python tests/e2e/take_pictures.py
+
 lock: setup ## Compile the hashed requirements again
 	$(BIN)/uv pip compile --quiet $(LOCK) requirements/uv.in -o requirements/uv.txt
 	$(BIN)/uv pip compile --quiet $(LOCK) pyproject.toml -o requirements/runtime.txt

@@ -75,6 +75,7 @@ def page_environment() -> Environment:
         verdict_words=lambda verdict: words.VERDICTS[Verdict(verdict)],
         dollars=words.dollars,
         plural=words.plural,
+        template_words=words.template_words,
         is_web=is_web,
         query=query_string,
         placeholder_segments=_placeholder_segments,

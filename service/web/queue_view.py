@@ -9,6 +9,7 @@ from service.web.words import as_utc
 
 Progress = Literal["answered", "analysing", "failed", "unavailable"]
 STATUS_WORDS = {"needs_review": "needs review", "approved": "approved", "rejected": "rejected"}
+_LINE, _SHORT, _HEAD = 75, 34, 8
 _PROGRESS: dict[str, Progress] = {
     "queued": "analysing",
     "running": "analysing",
@@ -56,9 +57,7 @@ def row_of(failure: Failure, query: str, now: datetime) -> Row:
         verdict=failure.verdict,
         cause=failure.cause,
         title=failure.title or "An error without words",
-        principal=failure.principal,
-        action=failure.action,
-        resource=failure.resource,
+        **fitting(principal=failure.principal, action=failure.action, resource=failure.resource),
         place=" / ".join(part for part in (failure.service_name, failure.environment, failure.connection) if part),
         confidence=failure.confidence if failure.verdict else None,
         producer=producer_words(failure),
@@ -68,6 +67,17 @@ def row_of(failure: Failure, query: str, now: datetime) -> Row:
         regressed=failure.regressed,
         resolved=failure.resolved_at is not None,
     )
+
+
+def fitting(**names: str | None) -> dict[str, str | None]:
+    """Names that fit one line together; where they do not, of a long one its start and its telling end."""
+    if sum(len(name or "") for name in names.values()) <= _LINE:
+        return names
+    return {field: _shorten(name) if name else name for field, name in names.items()}
+
+
+def _shorten(name: str) -> str:
+    return name if len(name) <= _SHORT else f"{name[:_HEAD]}…{name[_HEAD + 1 - _SHORT :]}"
 
 
 def progress_of(failure: Any) -> Progress:

@@ -1,5 +1,6 @@
 """The words pages use for the contract's closed lists, and for times, money and counts. Pure."""
 
+import re
 from datetime import UTC, datetime
 
 from service.domain import ArtifactKind, Cause, Confidence, Verdict
@@ -15,6 +16,8 @@ CONFIDENCES = {
     Confidence.LIKELY: "The best reading of the text; check it before you apply the fix.",
     Confidence.UNKNOWN: "No claim is made.",
 }
+_VALUE = re.compile(r"""\{\{[\s(]*(?:placeholder\(["'])?([\w.]+).*?\}\}""", re.DOTALL)
+_STATEMENT = re.compile(r"\{%-?\s*else\b.*?endif\s*-?%\}|\{%.*?%\}", re.DOTALL)
 _ABBREVIATIONS = {"sso": "SSO", "ip": "IP"}
 ARTIFACTS = {
     ArtifactKind.SQL: ("SQL", "sql"),
@@ -47,6 +50,11 @@ def cause_words(cause: Cause | str | None) -> str:
     if not cause:
         return "unknown"
     return " ".join(_ABBREVIATIONS.get(word, word) for word in str(cause).split("_"))
+
+
+def template_words(template: str) -> str:
+    """A rule's template for people: `{{ principal | default('x') }}` as `<principal>`, of an `if` the first branch."""
+    return _STATEMENT.sub("", _VALUE.sub(r"<\1>", template))
 
 
 def file_extension(kind: ArtifactKind) -> str:

@@ -1,0 +1,130 @@
+"""Every page on a small and a large screen, in light and dark: it fits, it can be read, and everything has a name."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page
+from service_site import TEXT, Site
+
+SCREENSHOTS = Path(__file__).parent / "screenshots"
+PLACES = {
+    "queue": "/",
+    "filters": "/?service=billing&confidence=confirmed",
+    "empty": "/?q=nowhere",
+    "failure": "/failures/{answered}",
+    "unanswered": "/failures/{failed}",
+    "correct": "/failures/{answered}/correct",
+    "explain": "/explain",
+    "rules": "/rules?system=demo",
+    "rule": "/rules/demo.table-denied",
+    "sources": "/sources",
+    "connection": "/sources/new",
+    "missing": "/nowhere",
+}
+SCREENS = {"phone": (320, 640), "desk": (1280, 860)}
+WIDE = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
+FAULTS = """() => {
+  const faults = [], seen = new Set();
+  const name = (one) => (one.getAttribute("aria-label") || one.labels?.[0]?.textContent || one.textContent || "").trim();
+  for (const one of document.querySelectorAll("[id]")) { if (seen.has(one.id)) faults.push(`two of id ${one.id}`); seen.add(one.id); }
+  for (const one of document.querySelectorAll("a, button, input:not([type=hidden]), select, textarea, summary"))
+    if (!name(one)) faults.push(`no name: ${one.outerHTML.slice(0, 80)}`);
+  for (const one of document.querySelectorAll("[aria-labelledby], [aria-describedby]"))
+    for (const id of (one.getAttribute("aria-labelledby") || one.getAttribute("aria-describedby")).split(" "))
+      if (!document.getElementById(id)) faults.push(`nothing has id ${id}`);
+  let level = 0;
+  for (const one of document.querySelectorAll("h1, h2, h3, h4")) {
+    if (+one.tagName[1] > level + 1) faults.push(`heading ${one.textContent} skips a level`);
+    level = +one.tagName[1];
+  }
+  if (document.querySelectorAll("h1").length !== 1) faults.push("not one h1");
+  if (document.documentElement.lang !== "en") faults.push("no language");
+  for (const one of document.querySelectorAll("th")) if (!one.scope) faults.push("th without scope");
+  return faults;
+}"""  # noqa: E501 - JavaScript
+CONTRAST = """() => {
+  const rgb = (colour) => { const c = colour.match(/[\\d.]+/g).map(Number); return [c[0], c[1], c[2], c[3] ?? 1]; };
+  const light = (c) => { const [r, g, b] = c.map((v) => (v /= 255) <= .03928 ? v / 12.92 : ((v + .055) / 1.055) ** 2.4); return .2126 * r + .7152 * g + .0722 * b; };
+  const over = (top, under) => top.slice(0, 3).map((v, i) => v * top[3] + under[i] * (1 - top[3]));
+  const behind = (one) => { const layers = []; for (; one; one = one.parentElement) layers.push(rgb(getComputedStyle(one).backgroundColor)); return layers.reverse().reduce((under, top) => over(top, under), [255, 255, 255]); };
+  const faint = [];
+  const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+  while (walker.nextNode()) {
+    const text = walker.currentNode.data.trim(), one = walker.currentNode.parentElement;
+    if (!text || !one.checkVisibility({ visibilityProperty: true }) || one.closest(".sr, .skip")) continue;
+    const style = getComputedStyle(one), back = behind(one), fore = over(rgb(style.color), back);
+    const [a, b] = [light(fore), light(back)].sort((x, y) => y - x);
+    const ratio = (a + .05) / (b + .05);
+    if (ratio < (parseFloat(style.fontSize) >= 24 ? 3 : 4.5)) faint.push(`${text.slice(0, 40)}: ${ratio.toFixed(2)}`);
+  }
+  return faint;
+}"""  # noqa: E501 - JavaScript
+
+
+@pytest.fixture(scope="module")
+def paths(site: Site) -> dict[str, str]:
+    """Seeded pages by name."""
+    link = "https://sentry.example.com/organizations/acme/issues/4711/?project=1"
+    answered = site.seed(1, answer={}, stacktrace="Traceback:\n  File app.py", url=link).failure_id
+    role = "arn:aws:sts::402918837465:assumed-role/AmazonBedrockExecutionRoleForKnowledgeBase-7kd2/Loader-9ZQJ0WMERD"
+    site.seed(
+        2, f"User: {role} is not authorized", answer={"principal": role, "title": "No policy allows s3:GetObject " * 4}
+    )
+    quota = {"verdict": "other", "cause": "quota_or_billing", "title": "No credits are left", "fix": None}
+    site.seed(3, "no credits", answer={**quota, "principal": None, "action": None, "resource": None})
+    site.seed(4, "permission denied for sequence orders_id_seq")
+    failed = site.seed(5, "403 Forbidden").failure_id
+    site.set_state(failed or "", "failed", "The provider answered 529 overloaded five times; asked last 3 min ago.")
+    site.seed_unparsed("not json")
+    return {name: path.format(answered=answered, failed=failed) for name, path in PLACES.items()}
+
+
+@pytest.mark.parametrize("screen", SCREENS)
+def test_pages_fit_and_can_be_read(open_page: Callable[..., Page], paths: dict[str, str], screen: str) -> None:
+    SCREENSHOTS.mkdir(exist_ok=True)
+    width, height = SCREENS[screen]
+    page = open_page("/", viewport={"width": width, "height": height})
+    for name, path in paths.items():
+        page.goto(path)
+        if name == "explain":
+            page.get_by_label("Error text").fill(TEXT)
+            page.get_by_role("button", name="Explain").click()
+            page.locator("#answer").wait_for()
+        assert page.evaluate(WIDE) <= 0, f"{name} is too wide"
+        for scheme in ("light", "dark"):
+            page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
+            page.screenshot(path=SCREENSHOTS / f"{name}-{screen}-{scheme}.png", full_page=screen == "phone")
+            assert page.evaluate(CONTRAST) == [], f"{name}, {scheme}"
+        assert page.evaluate(FAULTS) == [], name
+
+
+def test_text_of_twice_the_size_still_fits(open_page: Callable[..., Page], paths: dict[str, str]) -> None:
+    page = open_page("/", viewport={"width": 1280, "height": 800})
+    for name, path in paths.items():
+        page.goto(path)
+        page.evaluate("document.documentElement.style.fontSize = '200%'")
+        assert page.evaluate(WIDE) <= 0, name
+
+
+def test_the_focus_can_be_seen_everywhere(open_page: Callable[..., Page], paths: dict[str, str]) -> None:
+    page = open_page(paths["failure"])
+    for _ in range(25):
+        page.keyboard.press("Tab")
+        outline = page.evaluate("getComputedStyle(document.activeElement).outlineStyle")
+        assert outline != "none", page.evaluate("document.activeElement.outerHTML")
+
+
+def test_the_first_tab_skips_to_the_content(open_page: Callable[..., Page]) -> None:
+    page = open_page("/")
+    page.keyboard.press("Tab")
+    page.keyboard.press("Enter")
+    assert page.evaluate("document.activeElement.id") == "main"
+
+
+def test_a_printed_failure_has_no_controls(open_page: Callable[..., Page], paths: dict[str, str]) -> None:
+    page = open_page(paths["failure"])
+    page.emulate_media(media="print")
+    for selector in (".top", ".review", ".tools"):
+        assert not page.locator(selector).first.is_visible()
+    assert page.locator("#artifact-1").is_visible()
