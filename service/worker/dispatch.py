@@ -10,7 +10,7 @@ import structlog
 from sqlalchemy import Engine
 
 from service.llm.base import Provider
-from service.prompt.model import Prompt
+from service.prompt.model import Prompt, PromptError
 from service.worker.analysis import CallRecord
 from service.worker.analyst import Analyst
 from service.worker.idle import Idle
@@ -47,7 +47,8 @@ class Worker:
     """Analyses failures in the background. Everything slow happens in threads of its own.
 
     `provider` None means that no key is configured: failures are marked `unavailable`, with what to set. There can be
-    one worker per process. `observe` hears of every call to the model, from any thread.
+    one worker per process. `observe` hears of every call to the model, from any thread. Raises `PromptError` where the
+    prompt is missing.
     """
 
     def __init__(
@@ -65,6 +66,8 @@ class Worker:
     ) -> None:
         self._engine = engine
         self._shift: Shift = Idle(engine)
+        if provider is not None and PROMPT not in prompts:
+            raise PromptError(f"there is no {PROMPT}.md among the prompts")
         if provider is not None:
             self._shift = Analyst(
                 engine, data_dir, database_url, provider, prompts[PROMPT], concurrency, observe, self._wake
