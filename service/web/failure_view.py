@@ -6,7 +6,7 @@ from datetime import datetime
 
 from service.domain import Answer
 from service.store.tables import Event, Failure, Review
-from service.web.highlight import Segment, highlight
+from service.web.highlight import Segment, highlight_part
 from service.web.queue_view import STATUS_WORDS, Progress, elapsed, progress_of
 from service.web.words import REJECT_REASONS
 
@@ -24,7 +24,6 @@ _PROGRESS_DETAILS = {
         "Nothing is claimed until then."
     ),
 }
-_MAX_STACK = 100_000
 _NO_TEXT = "(the event was deleted for its age)"
 
 
@@ -110,8 +109,8 @@ def failure_view(
         analysis_id=failure.current_analysis_id if answer else None,
         known_rule=known_rule,
         text=text,
-        text_segments=highlight(text or _NO_TEXT, answer.evidence if answer else ()),
-        stack_segments=highlight(stack[:_MAX_STACK], ()),
+        text_segments=highlight_part(text or _NO_TEXT, answer.evidence if answer else ()),
+        stack_segments=highlight_part(stack, ()),
         stack_lines=stack.count("\n") + 1,
         events=[_occurrence(event) for event in events],
         more_events=failure.event_count > len(events),

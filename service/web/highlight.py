@@ -13,7 +13,7 @@ from typing import Literal
 
 from service.domain import Evidence
 
-SegmentKind = Literal["plain", "mask", "invisible", "placeholder"]
+SegmentKind = Literal["plain", "mask", "invisible", "placeholder", "cut"]
 
 _MASK = re.compile(r"(\[redacted:[\w.-]{1,60}(?::[0-9a-f]{1,16})?\])")
 _INVISIBLE_CATEGORIES = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
@@ -50,6 +50,21 @@ def highlight(text: str, evidence: Sequence[Evidence]) -> list[Segment]:
     return segments
 
 
+def highlight_part(text: str, evidence: Sequence[Evidence], limit: int = 20_000) -> list[Segment]:
+    """Like `highlight`; of a long text only `limit` characters around the first quote, and how many are left out."""
+    if len(text) <= limit:
+        return highlight(text, evidence)
+    first = min((span.start for span in evidence), default=0)
+    start = max(0, min(first - limit // 4, len(text) - limit))
+    moved = [
+        span.model_copy(update={"start": span.start - start, "end": span.end - start})
+        for span in evidence
+        if start <= span.start and span.end <= start + limit
+    ]
+    shown = highlight(text[start : start + limit], moved)
+    return [*_cut(start), *shown, *_cut(len(text) - start - limit)]
+
+
 def mark_placeholders(content: str, placeholders: Sequence[str]) -> list[Segment]:
     """Segments of an artifact's content, with each listed placeholder where it stands as a whole word."""
     words = sorted((word for word in placeholders if word), key=len, reverse=True)
@@ -60,6 +75,10 @@ def mark_placeholders(content: str, placeholders: Sequence[str]) -> list[Segment
     for index, piece in enumerate(pattern.split(content)):
         segments.extend([Segment(mark_invisible(piece), "placeholder")] if index % 2 else _masked(piece, ()))
     return segments
+
+
+def _cut(count: int) -> list[Segment]:
+    return [Segment(f"[{count:,} characters left out]", "cut")] if count else []
 
 
 def _masked(text: str, fields: tuple[str, ...]) -> Iterator[Segment]:

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Request
 from fastapi.responses import HTMLResponse
 
-from service.web.highlight import highlight
+from service.web.highlight import highlight_part
 from service.web.pages import form_fields, show
 
 router = APIRouter(include_in_schema=False)
@@ -35,7 +35,7 @@ def explain_text(request: Request, fields: Annotated[dict[str, str], Depends(for
     clean = pipeline.clean(text)
     answer = pipeline.explain(clean, context)
     known = answer.produced_by.kind == "rule"
-    return _page(request, fields, answer=answer, known_rule=known, text_segments=highlight(clean, answer.evidence))
+    return _page(request, fields, answer=answer, known_rule=known, text_segments=highlight_part(clean, answer.evidence))
 
 
 def read_context(source: str) -> tuple[dict[str, Any], str | None]:

@@ -8,7 +8,7 @@ from fastapi.responses import HTMLResponse
 from service.store.connections import list_connections
 from service.store.deliveries import count_unparsed, get_unparsed, list_unparsed
 from service.store.paging import InvalidCursor
-from service.web.highlight import highlight
+from service.web.highlight import highlight_part
 from service.web.pages import base_url, query_string, show, show_error
 from service.web.services import Services, services_of
 
@@ -54,5 +54,5 @@ def show_delivery(request: Request, services: _Services, delivery_id: str) -> HT
         section="/sources",
         delivery=delivery,
         headers=sorted(delivery.headers.items()),
-        body=highlight(delivery.body, ()),
+        body=highlight_part(delivery.body, ()),
     )

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from service.domain import Evidence
-from service.web.highlight import Segment, highlight, is_invisible, mark_invisible, mark_placeholders
+from service.web.highlight import Segment, highlight, highlight_part, is_invisible, mark_invisible, mark_placeholders
 
 TEXT = 'User "ana" cannot list pods'
 
@@ -48,6 +48,15 @@ def test_invisible_characters_become_marks() -> None:
     assert mark_invisible("a\u202eb\x1b[31m\x00") == "a⟨U+202E⟩b⟨U+001B⟩[31m⟨U+0000⟩"
     assert mark_invisible("line\r\nnext\ttab") == "line\nnext\ttab"
     assert highlight("a\u200bb", [])[1] == Segment("⟨U+200B⟩", "invisible")
+
+
+def test_of_a_long_text_the_part_around_the_first_quote_is_shown() -> None:
+    text = "a" * 1000 + "denied" + "b" * 1000
+    parts = highlight_part(text, [span("denied", "action", text)], limit=100)
+    assert parts[0] == Segment("[975 characters left out]", "cut")
+    assert parts[2] == Segment("denied", fields=("action",))
+    assert parts[-1] == Segment("[931 characters left out]", "cut")
+    assert highlight_part(text, [], limit=5000) == [Segment(text)]
 
 
 def test_placeholders_are_marked_as_whole_words_only() -> None:
