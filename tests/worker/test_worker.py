@@ -1,6 +1,9 @@
 """A failure without a rule's answer is asked about once, durably, and people are told what became of it."""
 
+import sqlite3
+import stat
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +16,7 @@ from service.domain import Answer, ByLLM, ByRule, Cause, Confidence, Verdict
 from service.llm.anthropic import Anthropic
 from service.store.analyses import add_analysis, current_answer, list_analyses
 from service.store.tables import Analysis
-from service.worker import Worker
+from service.worker import Worker, analyst
 from service.worker.analysis import CallRecord
 
 # What the provider does to a job does not depend on the database.
@@ -321,3 +324,28 @@ def test_a_worker_that_was_never_started_can_be_stopped(
     engine: Engine, database_url: str, tmp_path: Path, provider: Anthropic
 ) -> None:
     Worker(engine, tmp_path, database_url, provider, PROMPTS).stop()
+
+
+@on_sqlite
+def test_records_of_old_jobs_are_deleted_and_nobody_else_reads_them(
+    engine: Engine,
+    store: Put,
+    start_worker: Start,
+    provider: Anthropic,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    [failure_id] = store([f"{QUOTE} orders"])
+    worker = start_worker(provider)
+    wait_for(engine, failure_id, "answered")
+    file = tmp_path / "jobs.db"
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    assert count_jobs(file) == 1
+    monkeypatch.setattr(analyst, "_KEPT_DAYS", -1)
+    eventually(lambda: worker.sweep() or count_jobs(file) == 0)
+
+
+def count_jobs(file: Path) -> int:
+    with closing(sqlite3.connect(file)) as conn:
+        count: int = conn.execute("SELECT count(*) FROM workflow_status").fetchone()[0]
+        return count
