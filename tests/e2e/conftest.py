@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 from service_site import EMAIL, Site, running_site
 
 HERE = Path(__file__).parent
@@ -20,6 +20,7 @@ EXPECTED = (
     "the server responded with a status of 4",
     "Cross-Origin-Opener-Policy header has been ignored",  # over plain HTTP on a name, where browsers do so
 )
+expect.set_options(timeout=20_000)
 _HOW = "install Chromium (on Debian and Ubuntu: apt-get install chromium)"
 
 
@@ -72,7 +73,7 @@ def open_page(chromium: Browser, site: Site, cookies: list[dict[str, str]]) -> I
         if signed_in:
             context.add_cookies(cookies)  # type: ignore[arg-type]  # a plain dict is what the driver takes
         page = context.new_page()
-        page.set_default_timeout(10_000)
+        page.set_default_timeout(30_000)
         page.on(
             "console", lambda m: complaints.append(f"{m.type}: {m.text}") if m.type in {"error", "warning"} else None
         )

@@ -20,6 +20,12 @@ def seed_pair(site: Site) -> str:
     return name
 
 
+def arrive(page: Page, headline: str) -> None:
+    """Wait until the page of this headline is there, script included."""
+    expect(page.get_by_role("heading", level=1)).to_have_text(headline)
+    page.wait_for_load_state()
+
+
 def sign_in(page: Page) -> None:
     page.get_by_label("E-mail").fill(EMAIL)
     page.get_by_label("Password").fill(PASSWORD)
@@ -89,19 +95,20 @@ def test_the_keyboard_alone_is_enough(site: Site, open_page: Open) -> None:
     expect(page.get_by_role("link", name="The older one")).to_be_focused()
     page.keyboard.press("k")
     page.keyboard.press("Enter")
-    expect(page.get_by_role("heading", level=1)).to_have_text("The newer one")
+    arrive(page, "The newer one")
     page.keyboard.press("e")
-    expect(page.get_by_role("heading", level=1)).to_have_text("Correct the answer")
+    arrive(page, "Correct the answer")
     page.keyboard.press("Escape")
-    expect(page.get_by_role("heading", level=1)).to_have_text("The newer one")
+    arrive(page, "The newer one")
     page.keyboard.press("r")
     expect(page.get_by_label("Wrong cause")).to_be_focused()
     page.keyboard.press("ArrowDown")
     page.keyboard.press("Tab")
     page.keyboard.type("area")
     page.keyboard.press("Enter")
-    expect(page.get_by_role("heading", level=1)).to_have_text("The older one")
+    arrive(page, "The older one")
     page.keyboard.press("a")
+    arrive(page, "Queue: Needs review")
     expect(page.get_by_text("No failure matches")).to_be_visible()
     page.keyboard.press("/")
     page.keyboard.type("jar")
@@ -111,10 +118,11 @@ def test_the_keyboard_alone_is_enough(site: Site, open_page: Open) -> None:
 def test_single_keys_can_be_switched_off(site: Site, open_page: Open) -> None:
     page = open_page(f"/?service={seed_pair(site)}")
     page.get_by_role("link", name="The newer one").click()
+    arrive(page, "The newer one")
     page.get_by_role("button", name="Single-key shortcuts").click()
     page.keyboard.press("e")
     page.keyboard.press("a")
-    expect(page.get_by_role("heading", level=1)).to_have_text("The newer one")
+    arrive(page, "The newer one")
     page.reload()
     expect(page.get_by_role("button", name="Single-key shortcuts: off")).to_be_visible()
 
