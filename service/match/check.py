@@ -16,7 +16,7 @@ from service.match.answer import DENIAL, Match, build_match, capture_names
 from service.match.matcher import Candidate, Matcher, ReadyRule, choose
 from service.match.pattern import compile_pattern, reason_of
 from service.match.tidy import tidy
-from service.render import MISSING, TemplateFault, environment
+from service.render import MISSING, TemplateFault, environment, is_plain
 from service.rules.grants import find_overbroad
 from service.rules.model import Example
 
@@ -63,7 +63,8 @@ def _check_vetoes(ready: ReadyRule) -> Iterator[str]:
 
 def _check_templates(ready: ReadyRule) -> Iterator[str]:
     known = {*capture_names(ready), *ready.pack.tables, "context", "placeholder"}
-    for where, kind, source in templates_of(ready):
+    templates = ((where, kind, source) for where, kind, source in templates_of(ready) if not is_plain(source))
+    for where, kind, source in templates:
         try:
             used = meta.find_undeclared_variables(environment(kind, ready.pack.sql_dialect).parse(source))
         except TemplateSyntaxError as error:
