@@ -1,11 +1,12 @@
-"""Approve or reject an answer from the page of its failure."""
+"""Approve or reject an answer from the page of its failure, or ask the model again."""
 
 from typing import Annotated, cast
 
 from fastapi import APIRouter, Depends, Request
-from fastapi.responses import HTMLResponse, Response
+from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
 from service.store.analyses import get_answer
+from service.store.failures import get_failure, set_analysis_state
 from service.store.reviews import REASONS, Decision, InvalidReview, NoSuchAnalysis, Reason, StaleAnalysis
 from service.web.decisions import Seen, decide, open_next, read_note, read_seen
 from service.web.pages import account_name, form_fields, show, show_error
@@ -47,6 +48,16 @@ def review_failure(
     except InvalidReview:
         return damaged_form(request)
     return open_next(request, services, failure_id, cast(Decision, decision))
+
+
+@router.post("/failures/{failure_id}/retry")
+def ask_again(request: Request, services: Annotated[Services, Depends(services_of)], failure_id: str) -> Response:
+    """Have the model asked again where its analysis failed; a worker picks it up within a minute."""
+    with services.engine.begin() as conn:
+        failure = get_failure(conn, failure_id)
+        if failure is not None and failure.analysis_state == "failed":
+            set_analysis_state(conn, failure_id, "queued", f"Asked again by {account_name(request)}.")
+    return RedirectResponse(f"/failures/{failure_id}", 303) if failure else no_such_failure(request)
 
 
 def damaged_form(request: Request) -> HTMLResponse:

@@ -102,7 +102,7 @@ def producer_words(failure: Failure) -> str | None:
 
 def _note(failure: Failure, progress: Progress) -> str | None:
     if progress == "analysing":
-        return "No rule knows it; a model is asked."
+        return failure.analysis_note or "No rule knows it; a model is asked."
     if progress == "failed":
         return failure.analysis_note or "The model gave no usable answer."
     if progress == "unavailable":

@@ -177,6 +177,16 @@ def test_a_failure_that_nobody_answered_can_be_answered_or_rejected(site: Site, 
     assert stored(site, second).status == "rejected"
 
 
+def test_a_model_that_failed_can_be_asked_again(site: Site, browser: httpx.Client) -> None:
+    failure = site.seed(next(NUMBERS), "nobody knows what").failure_id or ""
+    site.set_state(failure, "failed", "The provider was overloaded.")
+    assert "Ask the model again" in browser.get(f"/failures/{failure}").text
+    assert browser.post(f"/failures/{failure}/retry").headers["location"] == f"/failures/{failure}"
+    assert f"Asked again by {EMAIL}." in browser.get(f"/failures/{failure}").text
+    assert stored(site, failure).analysis_state == "queued"
+    assert browser.post("/failures/nope/retry").status_code == 404
+
+
 def test_a_viewer_sees_but_cannot_decide(site: Site) -> None:
     failure = seed(site)
     site.add_account("vi@example.com", "viewer")
