@@ -42,10 +42,10 @@ def test_purposes_have_keys_of_their_own_that_stay_the_same() -> None:
     assert len({keyring.derive("masks"), keyring.derive("cookies"), Keyring(b"other").derive("masks")}) == 3
 
 
-@pytest.mark.parametrize("token", ["", "nonsense", Keyring(b"another master key").encrypt(b"x")])
-def test_what_another_key_encrypted_is_refused_with_a_way_out(token: str) -> None:
-    with pytest.raises(WrongKey, match="restore the key"):
-        Keyring(b"this master key").decrypt(token)
+def test_what_another_key_encrypted_is_refused_with_a_way_out() -> None:
+    for token in ("", "nonsense", Keyring(b"another master key").encrypt(b"x")):
+        with pytest.raises(WrongKey, match="restore the key"):
+            Keyring(b"this master key").decrypt(token)
 
 
 def test_a_key_that_is_no_secret_is_refused_without_repeating_it(tmp_path: Path) -> None:
