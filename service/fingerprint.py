@@ -59,7 +59,7 @@ _UUID = r"[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F
 _HASH = "[bcdfghjklmnpqrstvwxz2456789]"
 _ADDRESS = r"(?<![0-9.])(?:[0-9]{1,3}\.){3}[0-9]{1,3}(?![0-9.])"
 _POD = (
-    rf"-(?:(?=[a-z]{{0,9}}[0-9]){_HASH}{{6,10}}(?:-{_HASH}{{5}})?|(?=[a-z]+[0-9]+[a-z]|[0-9]+[a-z]+[0-9]){_HASH}{{5}})"
+    rf"-(?:(?=[a-z]{{0,9}}[0-9])(?:{_HASH}{{8,10}}-[a-z0-9]{{5}}|{_HASH}{{6,10}}(?:-{_HASH}{{5}})?)|(?=[a-z]+[0-9]+[a-z]|[0-9]+[a-z]+[0-9]){_HASH}{{5}})"
     r"(?![a-z0-9-])"
 )
 _DATE = r"(?<![0-9])20[0-9]{2}(?:[-_./]?[01][0-9](?:[-_./]?[0-3][0-9])?|[-_./][01]?[0-9][-_./][0-3]?[0-9])(?![0-9])"
@@ -75,6 +75,8 @@ _INSTANCE = re.compile(r"(?<![A-Za-z0-9])i-[0-9a-f]{8,17}(?![A-Za-z0-9])")
 _OBJECT_STORE = re.compile(r"((?:s3a?|s3n|gs|abfss?|wasbs?|r2|oss)://[^/\s]+)/.*", re.DOTALL)
 _CONTAINER = re.compile(r"(https?://[\w.-]+\.(?:blob|dfs|file)\.core\.[\w.]+/[^/?#\s]+)/.*", re.DOTALL)
 _OBJECTS = re.compile(r"(/objects|/blobs|:log-stream|/object)[/:].*", re.DOTALL)
+_WHOLE = re.compile(rf"{_UUID}|{_ADDRESS}(?::[0-9]+)?")
+_MODEL = re.compile(r"(?i)(?<![a-z])(?:claude|gemini|gpt|grok|llama|mistral|nova|titan)-[a-z0-9]")
 _NAMING = frozenset(
     "accounts buckets datasets folders keys managementgroups namespaces organizations projects resourcegroups "
     "subscriptions tenants".split()
@@ -90,12 +92,17 @@ def _cut(fold: Callable[[str], str], value: str | None) -> str | None:
 
 
 def _tidy(value: str) -> str:
-    return " ".join(value.split()).strip(" \"'`").rstrip(".,;")
+    value = " ".join(value.split()).rstrip(".,;")
+    quoted = len(value) > 1 and value[0] == value[-1] and value[0] in "\"'`" and value.count(value[0]) == 2
+    return value[1:-1].rstrip(".,;") if quoted else value
 
 
 @lru_cache(maxsize=4096)
 def _principal(value: str) -> str:
-    folded = _SESSION.sub(lambda session: f"{session.group(1) or session.group(2)}/*", _tidy(value))
+    tidy = _tidy(value)
+    if _WHOLE.fullmatch(tidy):
+        return tidy
+    folded = _SESSION.sub(lambda session: f"{session.group(1) or session.group(2)}/*", tidy)
     folded = _INSTANCE.sub("i-*", _NODE.sub("node", folded))
     return re.sub(_ADDRESS, "<address>", re.sub(_POD, "-*", folded))
 
@@ -108,6 +115,8 @@ def _action(value: str) -> str:
 @lru_cache(maxsize=4096)
 def _resource(value: str) -> str:
     tidy = _tidy(value)
+    if _WHOLE.fullmatch(tidy):
+        return tidy
     arn = _ARN.fullmatch(tidy)
     if arn:
         return arn.group(1) + arn.group(2) + arn.group(3) + _named_by_arn(arn.group(2), arn.group(4))
@@ -115,6 +124,8 @@ def _resource(value: str) -> str:
         tidy = tidy.lower()
     for objects in (_OBJECT_STORE, _CONTAINER):
         tidy = objects.sub(r"\1/*", tidy)
+    if _MODEL.search(tidy):
+        return tidy
     return _fold_segments(_without_query(_OBJECTS.sub(r"\1/*", tidy)))
 
 
@@ -122,7 +133,7 @@ def _named_by_arn(service: str, name: str) -> str:
     if service == "s3" and not name.startswith("accesspoint/"):
         bucket, slash, _ = name.partition("/")
         return bucket + "/*" if slash else bucket
-    if service in {"kms", "secretsmanager", "iam", "organizations"}:
+    if service in {"bedrock", "iam", "kms", "organizations", "secretsmanager"}:
         return name
     return _fold_segments(_OBJECTS.sub(r"\1/*", name))
 
