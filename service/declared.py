@@ -4,6 +4,7 @@ The format is in docs/configuration.md. A secret stands inline, or names an envi
 """
 
 import os
+import re
 from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from ruamel.yaml.error import YAMLError
 
 from connectors.base import Auth, AuthScheme
 
+RESERVED_NAMES = frozenset({"api"})
 NAME_PATTERN = r"^[a-z0-9][a-z0-9._-]{0,62}$"
 
 
@@ -66,6 +68,7 @@ def load_declared(path: Path, known: Mapping[str, Collection[str]]) -> list[Decl
     declared: list[Declared] = []
     for one in document.connections:
         try:
+            check_name(one.name)
             auth = checked(_auth(one.auth, path.parent), one.connector, known)
             declared.append(Declared(name=one.name, connector=one.connector, auth=auth))
         except DeclarationError as error:
@@ -122,6 +125,12 @@ def _secret(secret: str | FromEnvironment | FromFile, folder: Path) -> str:
     if not value:
         raise DeclarationError(f"{source} is empty or not set")
     return value
+
+
+def check_name(name: str) -> None:
+    """Raise `DeclarationError` unless a connection may be called so."""
+    if not re.search(NAME_PATTERN, name) or name in RESERVED_NAMES:
+        raise DeclarationError(f"{name!r} is no name for a connection: use up to 63 of a-z, 0-9, . _ and -")
 
 
 def checked(auth: Auth, connector: str, known: Mapping[str, Collection[str]]) -> Auth:

@@ -39,7 +39,9 @@ def _shared() -> list[Processor]:
 
 def _renderers(style: str) -> Sequence[Processor]:
     if style == "console":
-        return [hide_secrets, structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())]
+        # The renderer's default shows local variables, and with them whatever secret a frame holds.
+        plain = structlog.dev.plain_traceback
+        return [hide_secrets, structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), exception_formatter=plain)]
     return [
         structlog.processors.EventRenamer("message"),
         structlog.processors.format_exc_info,

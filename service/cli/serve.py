@@ -1,10 +1,16 @@
 """`whydenied serve`: run the service until it is told to stop."""
 
+import signal
+import socket
+import sys
+from types import FrameType
 from typing import Annotated
 
 import typer
 
-from service.cli.start import load_or_exit, start_or_exit
+from service.cli.start import fail, load_or_exit, start_or_exit
+
+_BACKLOG = 2048
 
 
 def register(app: typer.Typer) -> None:
@@ -19,12 +25,15 @@ def serve(
     """Receive, explain and show failures. Settings come from WHYDENIED_* variables (docs/configuration.md)."""
     settings = load_or_exit()
     app = start_or_exit(settings)
-    import uvicorn  # noqa: PLC0415 - other commands should not pay for it
+    import structlog  # noqa: PLC0415 - other commands should not pay for these
+    import uvicorn  # noqa: PLC0415
 
+    listener = _listen(host, port)
+    address = f"http://{_name(host)}:{listener.getsockname()[1]}"
+    structlog.get_logger(__name__).info("listening", url=address)
+    _print_setup_link(app.state.services.sign_in.open_setup_token(), settings.public_url or address)
     config = uvicorn.Config(
         app,
-        host=host,
-        port=port,
         loop="uvloop",
         http="httptools",
         ws="none",
@@ -33,16 +42,30 @@ def serve(
         log_config=None,
         server_header=False,
         forwarded_allow_ips=settings.trusted_proxies,
+        backlog=_BACKLOG,
         timeout_keep_alive=75,
         timeout_graceful_shutdown=30,
     )
-    socket = config.bind_socket()
-    address = settings.public_url or f"http://{_name(host)}:{socket.getsockname()[1]}"
-    _print_setup_link(app.state.services.sign_in.open_setup_token(), address)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, _end)
     server = uvicorn.Server(config)
-    server.run(sockets=[socket])
+    server.run(sockets=[listener])
     if not server.started:
         raise typer.Exit(3)
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    """A listening socket: who connects from now on waits for the start to end instead of being refused."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        return socket.create_server((host, port), family=family, backlog=_BACKLOG)
+    except OSError as error:
+        fail(f"cannot listen on {host} port {port}: {error.strerror or error}", 1)
+
+
+def _end(_signal: int, _frame: FrameType | None) -> None:
+    """The server raises the signal again when it has shut down in order; that is no failure."""
+    sys.exit(0)
 
 
 def _print_setup_link(token: str | None, address: str) -> None:
@@ -51,4 +74,6 @@ def _print_setup_link(token: str | None, address: str) -> None:
 
 
 def _name(host: str) -> str:
-    return "localhost" if host in {"0.0.0.0", "127.0.0.1", "::", "::1"} else host  # noqa: S104 - compared, not bound
+    if host in {"0.0.0.0", "127.0.0.1", "::", "::1"}:  # noqa: S104 - compared, not bound
+        return "localhost"
+    return f"[{host}]" if ":" in host else host

@@ -14,7 +14,8 @@ from argon2.exceptions import InvalidHashError, VerificationError
 
 SHORTEST = 12
 _LONGEST = 1_000
-_HASHER = PasswordHasher()
+# https://cheatsheetseries.owasp.org/cheatsheets/Password_Storage_Cheat_Sheet.html#argon2id
+_HASHER = PasswordHasher(time_cost=1, memory_cost=47_104, parallelism=1)
 _AT_ONCE = threading.BoundedSemaphore(2)
 
 

@@ -71,6 +71,8 @@ def responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
 
 
 def _slug(status: int) -> str:
+    if status == 413:
+        return "content-too-large"  # Python 3.11 and 3.13 name it differently
     return HTTPStatus(status).phrase.lower().replace(" ", "-").replace("'", "")
 
 
