@@ -6,8 +6,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from sqlalchemy import Engine, text
+from sqlalchemy import Column, Engine, Integer, Table, text
+from typer import Typer
+from typer.testing import CliRunner
 
+from service.cli.migrate import register
 from service.store import schema
 from service.store.engine import migrate, open_engine
 from service.store.tables import Record
@@ -82,3 +85,21 @@ def _migrate_at_once(url: str) -> None:
     engine = open_engine(url)
     assert schema.drift(engine) == []
     engine.dispose()
+
+
+def test_the_command_line_checks_migrations_without_touching_a_database(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    app = Typer()
+    register(app)
+    done = CliRunner().invoke(app, ["--check"])
+    assert (done.exit_code, done.output) == (0, "Tables and migrations agree.\n")
+    surprise = Table("surprise", Record.metadata, Column("id", Integer))
+    try:
+        told = CliRunner().invoke(app, ["--check"])
+    finally:
+        Record.metadata.remove(surprise)
+    assert told.exit_code == 1
+    assert "surprise" in told.output
+    assert list(tmp_path.iterdir()) == []
