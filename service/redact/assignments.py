@@ -135,7 +135,8 @@ def _decide(text: str, start: int, key: Key, separator: re.Match[str], value: Va
         if not separator["gap"] and not named:
             return _is_tight_secret(text, start, key, content)
         return _is_colon_secret(key, content, value.alone)
-    if colon and key.bare and key.kind != "password" and separator["close"] is None and not _starts_line(text, start):
+    spoken = colon and separator["gap"] and separator["close"] is None and not _starts_line(text, start)
+    if spoken and key.bare and key.kind != "password":
         return not is_harmless(content) and looks_random(content)
     return _is_assigned_secret(key, content, value.quoted or separator["element"] is not None)
 

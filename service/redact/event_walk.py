@@ -2,12 +2,13 @@
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 from connectors.base import ErrorEvent
 from service.redact.assignments import is_secret_attribute
 from service.redact.keys import Key, Strength, classify
+from service.redact.values import hollow, is_harmless
 
 _DEEPEST = 32
 _TOO_DEEP = "[left out: nested too deeply]"
@@ -23,26 +24,30 @@ OnSecret = Callable[[str, str], str]
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """The distinct strings of an event, and the secrets that attribute names gave away, each with its kind."""
+    """The distinct strings of an event, and the secrets that attribute names gave away, each with its kind.
 
-    texts: dict[str, None] = field(default_factory=dict)
-    secrets: dict[str, str] = field(default_factory=dict)
+    `event` is the event itself with attributes that JSON can hold: nothing nested too deeply, only text as keys.
+    """
+
+    event: ErrorEvent
+    texts: dict[str, None]
+    secrets: dict[str, str]
 
 
 def read(event: ErrorEvent) -> Seen:
     """Everything in the event that may hold a secret."""
-    seen = Seen()
+    texts: dict[str, None] = {}
+    secrets: dict[str, str] = {}
 
     def on_text(text: str) -> str:
-        seen.texts[text] = None
+        texts[text] = None
         return text
 
     def on_secret(kind: str, value: str) -> str:
-        seen.secrets[value] = kind
+        secrets[value] = kind
         return value
 
-    rebuild(event, on_text, on_secret)
-    return seen
+    return Seen(rebuild(event, on_text, on_secret), texts, secrets)
 
 
 def rebuild(event: ErrorEvent, on_text: OnText, on_secret: OnSecret) -> ErrorEvent:
@@ -93,6 +98,8 @@ class _Walk:
             return self.on_text(value)
         scheme = _SCHEME.match(value) if key.kind == "authorization" else None
         start = scheme.end() if scheme else 0
+        if is_harmless(hollow(value[start:])):
+            return self.on_text(value)
         return value[:start] + self.on_secret("token" if key.kind == "authorization" else key.kind, value[start:])
 
     def number(self, value: float, key: Key | None) -> Any:

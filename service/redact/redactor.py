@@ -19,6 +19,7 @@ from service.redact.tokens import VENDORS, find_keys_of
 from service.redact.values import hollow, looks_random
 
 _ROUNDS = 3
+_CROWDED = 512
 _MOST_KNOWN = 64
 _SHORTEST_KNOWN = 12
 _MEMORY = 128 << 20
@@ -91,15 +92,16 @@ class Redactor:
         with _failing_closed():
             seen = event_walk.read(event)
             if not seen.secrets and self._triggers.Match(_encode("\n".join(seen.texts))) is None:
-                return event
+                return seen.event
             found = self._find_in_all(seen.texts, seen.secrets)
             clean = {text: self._mask_spans(text, spans) for text, spans in found.items()}
-            return event_walk.rebuild(event, clean.__getitem__, self._mask)
+            return event_walk.rebuild(seen.event, clean.__getitem__, self._mask)
 
     def _find_in_all(self, texts: Iterable[str], known: dict[str, str]) -> dict[str, list[Span]]:
         """All secrets of each text, in order; what is recognised in one is found in all, be it without any context.
 
-        Looks again with those found blanked out, until nothing new turns up beside them.
+        Looks again with those found blanked out, until nothing new turns up beside them; once is enough for a text
+        that is full of them, which only an attacker sends.
         """
         known = dict(known)
         found: dict[str, list[Span]] = {text: [] for text in texts}
@@ -114,7 +116,7 @@ class Redactor:
                 if again or text in new:
                     found[text] = _merge([*spans, *new.get(text, ()), *again])
                     rest[text] = blank(hollow(text), found[text])
-            if not new:
+            if not new or sum(map(len, new.values())) > _CROWDED:
                 break
         return found
 

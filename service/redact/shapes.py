@@ -69,6 +69,11 @@ def _is_jwt(text: str, match: re.Match[str]) -> bool:
     return ".eyJ" in match.group(1) or not is_glued(text, match.start(1))
 
 
+def _has_key_material(_text: str, match: re.Match[str]) -> bool:
+    """Not only talk of a header that was expected."""
+    return re.search(r"[A-Za-z0-9+/]{16}", match.group(1)) is not None
+
+
 def _has_digit(_text: str, match: re.Match[str]) -> bool:
     return any(map(str.isdigit, match.group(match.lastindex or 0)))
 
@@ -89,10 +94,10 @@ _JWT = (
 )
 _PEM_HEADER = r"(?:Proc-Type|DEK-Info|Comment|Version): [^\n\\]{0,80}"
 _PEM_LINES = rf"(?:\s|\\{{1,8}}[nrt\"']|[\"',+>|]|[A-Za-z0-9+/=]{{16,}}+|{_PEM_HEADER})*+"
+_PEM_LABEL = r"[A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----"
 _PEM = (
-    r"(-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----"
-    rf"{_PEM_LINES}[A-Za-z0-9+/=]{{0,15}}+(?:\s|\\{{1,8}}[nrt]|[\"',+>|]|=[A-Za-z0-9+/]{{4}})*+"
-    r"(?:[^-]{0,400}-----END [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----)?)"
+    rf"(-----BEGIN {_PEM_LABEL}(?:(?:[^-]|-(?!----)){{0,8192}}+-----END {_PEM_LABEL}"
+    rf"|{_PEM_LINES}(?:[A-Za-z0-9+/=]{{1,15}}+(?![A-Za-z]))?))"
 )
 _SLASHES = r":(?:\\{0,8}/){2}"
 _AUTHORITY = r"[^\s\"'<>/@\\]*+"
@@ -104,7 +109,7 @@ _QUOTED_SQL = r"(?:E|N)?'((?:[^'\\\n]|''|\\.){1,1024}+)'"
 
 SHAPES = (
     Shape("jwt", r"eyJ[A-Za-z0-9_-]{12}", re.compile(_JWT), _is_jwt),
-    Shape("private_key", r"-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY", re.compile(_PEM)),
+    Shape("private_key", r"-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY", re.compile(_PEM), _has_key_material),
     Shape(
         "private_key",
         "LS0tLS1CRUdJTi",
