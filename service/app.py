@@ -119,7 +119,7 @@ def _build(settings: Settings, engine: Engine) -> tuple[Services, Worker | None]
     keyring = open_keyring(settings)
     metrics = Metrics()
     worker = _open_worker(settings, engine, metrics) if settings.worker else None
-    writer = Writer(engine, queue_limit=settings.queue_limit)
+    writer = Writer(engine, queue_limit=settings.queue_limit, observe=metrics.commit_batch_size.observe)
     pipeline = Pipeline(
         matcher=_load_matcher(settings),
         redactor=Redactor(keyring.derive("redaction"), emails=settings.redact_emails),

@@ -1,5 +1,6 @@
 """The straight path of an event: redact, match, fingerprint, commit. No decision about storage or HTTP is made here."""
 
+import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -14,6 +15,7 @@ from service.store.writer import Occurrence, UnparsedDelivery, Writer
 
 MAX_TEXT = 65_536
 _MAX_REDACTED = 1_048_576
+_FEW, _SHORT = 16, 32_768  # events and characters up to which the event loop does not notice the work
 _CUT = "\n[... {} characters left out ...]\n"
 _NO_RULE = "No rule knows this text. A model is asked where one is configured; until then nothing is claimed."
 
@@ -61,7 +63,10 @@ class Pipeline:
 
         Raises `Overloaded`, `StoreUnavailable` or `RedactionFailed`, and then nothing of the delivery is stored.
         """
-        prepared = [self.prepare(connection, event) for event in events]
+        if len(events) <= _FEW and sum(len(event.text) for event in events) <= _SHORT:
+            prepared = self._prepare_all(connection, events)
+        else:
+            prepared = await asyncio.to_thread(self._prepare_all, connection, events)
         stored = await self._writer.write([occurrence for occurrence, _ in prepared])
         unanswered = [done.failure_id for done in stored if done.needs_analysis and done.failure_id]
         if unanswered:
@@ -79,7 +84,7 @@ class Pipeline:
 
     async def keep_unparsed(self, connection: str, delivery: Delivery, reason: str) -> None:
         """Store an authentic delivery that its connector cannot read, redacted. Raises like `accept`."""
-        body = self.clean(delivery.body.decode(errors="replace"))
+        body = await asyncio.to_thread(self.clean, delivery.body.decode(errors="replace"))
         kept = UnparsedDelivery(
             connection=connection,
             received_at=delivery.received_at,
@@ -92,6 +97,9 @@ class Pipeline:
     def clean(self, text: str) -> str:
         """The text as it would be stored: redacted and bounded. Raises `RedactionFailed`."""
         return shorten(self._redactor.redact(shorten(text, _MAX_REDACTED)).text, MAX_TEXT)
+
+    def _prepare_all(self, connection: str, events: Sequence[ErrorEvent]) -> list[tuple[Occurrence, Match | None]]:
+        return [self.prepare(connection, event) for event in events]
 
     def prepare(self, connection: str, event: ErrorEvent) -> tuple[Occurrence, Match | None]:
         """Redact, match and fingerprint one event."""

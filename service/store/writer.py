@@ -10,7 +10,7 @@ import sqlite3
 import threading
 import time
 from collections import defaultdict, deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from itertools import islice
@@ -54,12 +54,21 @@ class Writer:
     """Commits submissions in one thread, many per transaction.
 
     `queue_limit` is how many events may wait before `Overloaded` is raised, `batch_limit` how many share a transaction.
+    `observe` hears how many events each transaction had; it is called in the thread and must not raise.
     """
 
-    def __init__(self, engine: Engine, *, queue_limit: int = 10_000, batch_limit: int = 256) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        *,
+        queue_limit: int = 10_000,
+        batch_limit: int = 256,
+        observe: Callable[[int], None] = lambda _: None,
+    ) -> None:
         self._engine = engine
         self._queue_limit = queue_limit
         self._batch_limit = batch_limit
+        self._observe = observe
         self._known = Known()
         self._queue: deque[_Submission] = deque()
         self._waiting = 0
@@ -135,6 +144,7 @@ class Writer:
             _settle(submissions, settled)
             taken = sum(submission.size for submission in submissions)
             self._rate = 0.8 * self._rate + 0.2 * taken / max(time.monotonic() - started, 1e-4)
+            self._observe(taken)
         self._disconnect()
 
     def _next_batch(self) -> list[_Submission]:
