@@ -45,12 +45,12 @@ _MIXED = re.compile(r"(?=[^\s]*[A-Za-z])[^\s]*[0-9][^\s]*")
 
 def trigger_of(stem: str) -> str:
     """RE2 that occurs in every text with a secret whose name contains `stem`."""
-    before = "[a-z][_. -]?" if stem == "key" else ""
+    before = "[a-z0-9][_. -]?" if stem == "key" else ""
     return (
-        rf"(?i){before}{stem}[\w.-]{{0,40}}"
+        rf"(?i){before}{stem}[\w.-]{{0,44}}"
         r"""(?:[:=>%&\\"'`\],;]|[ \t]{1,16}[:=%&\\"'`]"""
         rf"|\s[,;\s\\rn]{{0,41}}[a-z]{{0,9}}value|[ \t]{{1,8}}{_CONNECTIVE}[A-Za-z0-9+_=.-]{{20}})"
-        rf"|-[a-z-]{{0,24}}{stem}[\w.-]{{0,40}}[ \t]"
+        rf"|-[a-z-]{{0,24}}{stem}[\w.-]{{0,44}}[ \t]"
     )
 
 

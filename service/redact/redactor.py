@@ -44,7 +44,7 @@ class Detector(NamedTuple):
     find: Callable[[View], Iterable[Span]]
 
 
-_DETECTORS = (
+DETECTORS = (
     *(Detector(vendor.trigger, partial(find_keys_of, vendor)) for vendor in VENDORS),
     *(Detector(shape.trigger, partial(find_shaped, shape)) for shape in SHAPES),
     *(Detector(trigger_of(stem), partial(find_assigned, stem)) for stem in STEMS),
@@ -53,7 +53,8 @@ _DETECTORS = (
 
 
 @cache
-def _triggers(detectors: tuple[Detector, ...]) -> Any:
+def triggers_of(detectors: tuple[Detector, ...]) -> Any:
+    """The compiled `re2.Set` whose `Match(bytes)` gives the positions of the detectors worth running, or None."""
     options = re2.Options()
     options.encoding = re2.Options.Encoding.LATIN1
     options.max_mem = _MEMORY
@@ -75,8 +76,8 @@ class Redactor:
         if not 16 <= len(key) <= blake2b.MAX_KEY_SIZE:
             raise ValueError("the redaction key needs 16 to 64 bytes")
         self._key = key
-        self._detectors = _DETECTORS if emails else _DETECTORS[:-1]
-        self._triggers = _triggers(self._detectors)
+        self._detectors = DETECTORS if emails else DETECTORS[:-1]
+        self._triggers = triggers_of(self._detectors)
 
     def redact(self, text: str) -> Redacted:
         """The text without its secrets, in time linear in its length. Raises `RedactionFailed`."""

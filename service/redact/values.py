@@ -27,7 +27,7 @@ _HOLLOW = re.compile(
     """,
     re.VERBOSE | re.DOTALL,
 )
-_HINT = re.compile(r"[\w+/=-]{0,18}(?:(?:\*{2,}|•{2,}|[xX]{6,})[\w+/=-]{0,6}|(?:\.{3,}|…)[\w+/=-]{2,6})")
+_HINT = re.compile(r"[\w+/=-]{0,18}(?:(?:\*{3,}|•{3,}|[xX]{6,})[\w+/=-]{0,6}|(?:\.{3,}|…)[\w+/=-]{2,6})")
 _REFERENCE = re.compile(
     r"""
       arn:[\w-]+: .*
