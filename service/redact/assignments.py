@@ -9,7 +9,7 @@ from service.redact.lexer import QUOTE, Value, read_value, whole_end
 from service.redact.span import Span, View
 from service.redact.values import hollow, is_code, is_harmless, is_qualified_name, is_uuid, looks_random
 
-STEMS = tuple("pass pwd secret token key credential auth cookie sess sid sig jwt assertion saml hmac bearer".split())
+STEMS = tuple("pass pw secret token key credential auth cookie sess sid sig jwt assertion saml hmac bearer".split())
 """What the names of secrets have in common; each is looked for on its own."""
 
 _VALUED = r"(?:parameter|string|default)?[vV]alue"
@@ -35,7 +35,7 @@ _SEPARATOR = re.compile(
 )
 _CONNECTED = re.compile(_CONNECTIVE)
 _AFTER_BLANK = re.compile(
-    rf"""[ \t]{{1,16}}(?:[:=%&\\"'`\r\n]|{_CONNECTIVE}["'`\\]{{0,8}}[A-Za-z0-9+_=.-]{{20}}|(?i:{_VALUED}))"""
+    rf"""[ \t]{{1,16}}(?:[:=%&\\"'`\r\n]|{_CONNECTIVE}["'`\\]{{0,8}}[A-Za-z0-9+/_=.-]{{20}}|(?i:{_VALUED}))"""
 )
 _NAME = re.compile(r"[A-Za-z_-]+")
 _WORDY = re.compile(r"[A-Za-z]?[a-z]*(?:[-_. ][A-Za-z]?[a-z]+)*")
@@ -49,7 +49,7 @@ def trigger_of(stem: str) -> str:
     return (
         rf"(?i){before}{stem}[\w.-]{{0,44}}"
         r"""(?:[:=>%&\\"'`\],;]|[ \t]{1,16}[:=%&\\"'`]"""
-        rf"|\s[,;\s\\rn]{{0,41}}[a-z]{{0,9}}value|[ \t]{{1,8}}{_CONNECTIVE}[A-Za-z0-9+_=.-]{{20}})"
+        rf"|\s[,;\s\\rn]{{0,41}}[a-z]{{0,9}}value|[ \t]{{1,8}}{_CONNECTIVE}[A-Za-z0-9+/_=.-]{{20}})"
         rf"|-[a-z-]{{0,24}}{stem}[\w.-]{{0,44}}[ \t]"
     )
 
@@ -70,7 +70,7 @@ def find_assigned(stem: str, view: View) -> Iterator[Span]:
 
 def is_secret_attribute(key: Key, value: str) -> bool:
     """Whether the whole string under a key of a structured attribute is a secret."""
-    return _is_assigned_secret(key, hollow(value), quoted=True)
+    return _is_assigned_secret(key, hollow(value))
 
 
 def _spans_after(text: str, start: int, end: int) -> Iterator[Span]:
@@ -138,22 +138,26 @@ def _decide(text: str, start: int, key: Key, separator: re.Match[str], value: Va
     spoken = colon and separator["gap"] and separator["close"] is None and not _starts_line(text, start)
     if spoken and key.bare and key.kind != "password":
         return not is_harmless(content) and looks_random(content)
-    return _is_assigned_secret(key, content, value.quoted or separator["element"] is not None)
+    program = separator["assign"] == "=" and not value.quoted and _is_in_program(text, start, separator)
+    return _is_assigned_secret(key, content) and not (program and is_code(content))
 
 
-def _is_assigned_secret(key: Key, value: str, quoted: bool) -> bool:
+def _is_in_program(text: str, start: int, separator: re.Match[str]) -> bool:
+    """Whether `name=value` is an argument in a call, or a statement with blanks around its `=`."""
+    return bool(separator["gap"]) or text[max(0, start - 8) : start].rstrip()[-1:] in ("(", ",")
+
+
+def _is_assigned_secret(key: Key, value: str) -> bool:
     """`name=value`, `"name": "value"`, `<name>value</name>`: the name decides, unless the value says otherwise."""
     if not value or is_harmless(value):
         return False
     if key.strength is Strength.MAYBE:
         return looks_random(value) and not is_uuid(value)
     if key.kind == "password":
-        return quoted or not is_code(value)
+        return True
     if value.isdigit() and len(value) < 8:
         return False
-    if key.kind == "secret" and key.bare and is_qualified_name(value):
-        return False
-    return quoted or not is_code(value)
+    return not (key.kind == "secret" and key.bare and is_qualified_name(value))
 
 
 def _is_colon_secret(key: Key, value: str, alone: bool) -> bool:
@@ -163,7 +167,7 @@ def _is_colon_secret(key: Key, value: str, alone: bool) -> bool:
     if key.bare and key.kind != "password":
         return not is_harmless(value) and (is_uuid(value) or looks_random(value))
     if alone:
-        return _is_assigned_secret(key, value, quoted=False)
+        return _is_assigned_secret(key, value)
     return not is_harmless(value) and (looks_random(value) or (len(value) > 6 and bool(_MIXED.fullmatch(value))))
 
 
@@ -193,7 +197,7 @@ def _is_paired_secret(key: Key, value: str, flag: bool) -> bool:
 
 def _is_prose_secret(key: Key, value: str) -> bool:
     """`invalid token 3f9c...`: only a long random run counts; an id (`API key id ...`) is no secret."""
-    if key.strength is Strength.MAYBE or key.kind == "password" or "/" in value or ":" in value or is_uuid(value):
+    if key.strength is Strength.MAYBE or key.kind == "password" or ":" in value or is_uuid(value):
         return False
     return not is_harmless(value) and looks_random(value, run=20)
 

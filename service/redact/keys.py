@@ -67,7 +67,7 @@ def classify(name: str) -> Key | None:
 
 def _named_by_end(words: list[str]) -> Key | None:
     last, before, bare = words[-1], words[-2] if len(words) > 1 else "", len(words) == 1
-    if last.endswith(_PASSWORD) or (last == "pass" and not bare):
+    if last.endswith(_PASSWORD) or (last in {"pass", "pw"} and not bare):
         return Key("password", Strength.SURE, bare and last in _PASSWORD)
     if last.endswith(("secret", "token")):
         kind = "secret" if last.endswith("secret") else "token"

@@ -211,6 +211,22 @@ SHAPES = (
         ),
         _is_random,
     ),
+    Shape(
+        "password",
+        r"(?:[?&;]|%(?:25)?26|%(?:25)?3[fF]|u0026)(?:pass|pw|pin|auth)(?:=|%(?:25)?3[dD])",
+        re.compile(
+            r"(?:[?&;]|%(?:25)?26|%(?:25)?3[fF]|u0026)(?:pass|pw|pin|auth)(?:=|%(?:25)?3[dD])([^\s\"'<>&#\\;%]{4,}+)"
+        ),
+        _has_digit,
+    ),
+    Shape("token", r"[A-Z]_PAT=", re.compile(r"(?<=[A-Z]_PAT=)[\"']?([^\s\"']{8,})")),
+    Shape(
+        "secret",
+        r"secret_id[\\\"']{0,8}\s?[:=]\s?[\\\"']{0,8}[0-9a-f]{8}-",
+        re.compile(
+            r"(?<![A-Za-z])secret_id[\\\"']{0,8}\s?[:=]\s?[\\\"']{0,8}([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})"
+        ),
+    ),
     Shape("token", r"(?i)bearer", re.compile(rf"(?i:bearer){_HEADER_GAP}{_CREDENTIAL}"), _is_bearer, ("bearer",)),
     Shape(
         "basic_auth",
