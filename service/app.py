@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from urllib.parse import urlencode
 
 import structlog
@@ -33,6 +33,7 @@ from service.store.engine import migrate, open_engine
 from service.store.failures import counts_by_status
 from service.store.schema import NewerSchema
 from service.store.writer import Writer
+from service.upkeep import keep_for
 from service.web import find_pages, find_routers, health
 from service.web.access import SignInRequired, page_caller
 from service.web.errors import install_errors
@@ -77,7 +78,7 @@ def create_app(settings: Settings) -> Application:
         description=DESCRIPTION,
         docs_url=None,
         redoc_url=None,
-        lifespan=_lifespan(services, worker),
+        lifespan=_lifespan(services, worker, settings.retention_days),
         telemetry={"tracing": False, "metrics": False, "logs": False},
     )
     app.state.services = services
@@ -209,21 +210,25 @@ def _open_provider(settings: Settings) -> Provider | None:
     )
 
 
-def _lifespan(services: Services, worker: Worker | None) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
+def _lifespan(
+    services: Services, worker: Worker | None, retention_days: int | None
+) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         services.writer.start()
         await asyncio.to_thread(services.connections.refresh)
         if worker is not None:
             worker.start()
-        watch = asyncio.create_task(services.connections.watch())
+        tasks = [asyncio.create_task(services.connections.watch())]
+        if retention_days is not None:
+            tasks.append(asyncio.create_task(keep_for(services.engine, retention_days)))
         log.info("started", version=__version__, rules=len(services.pipeline.matcher.rules))
         try:
             yield
         finally:
-            watch.cancel()
-            with suppress(asyncio.CancelledError):
-                await watch
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
             if worker is not None:
                 await asyncio.to_thread(worker.stop)
             await asyncio.to_thread(services.writer.stop)

@@ -76,6 +76,9 @@ class Settings(BaseSettings):
     body_timeout: float = Field(30.0, gt=0, description="Seconds a sender has to deliver its whole body.")
     queue_limit: int = Field(10_000, ge=1, description="Events waiting for the database before senders get 503.")
 
+    retention_days: int | None = Field(
+        None, ge=1, description="Days that events are kept; failures, answers and reviews stay. Default: for ever."
+    )
     session_hours: int = Field(12, ge=1, le=24 * 30, description="Hours until a sign-in ends.")
     secure_cookies: bool | None = Field(
         None, description="Send the session cookie over HTTPS only. Default: yes when the public URL is https."

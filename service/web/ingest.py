@@ -103,7 +103,11 @@ class Ingest:
             raw = await self._bodies.read(receive, headers, live.max_body)
         except BodyRefused as refused:
             raise _body_refusal(refused, live.max_body) from None
-        query = dict(parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True))
+        query = (
+            dict(parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True))
+            if scope["query_string"]
+            else {}
+        )
         return Delivery(scope["method"], path, query, headers, raw, raw, datetime.now(UTC))
 
     async def _keep(self, live: LiveConnection, parsed: "Parsed | Unparsed") -> tuple[str, Reply]:
@@ -163,7 +167,7 @@ def count_accepted(metrics: Metrics, connection: str, accepted: Sequence[Accepte
     for one in accepted:
         metrics.events.labels(connection, "duplicate" if one.duplicate else "new").inc()
         if not one.duplicate:
-            metrics.matches.labels(one.answer.verdict if one.answer else "none").inc()
+            metrics.matches.labels(one.match.verdict if one.match else "none").inc()
 
 
 def accepted_document(accepted: Sequence[Accepted]) -> dict[str, Any]:
@@ -172,15 +176,15 @@ def accepted_document(accepted: Sequence[Accepted]) -> dict[str, Any]:
 
 
 def _accepted_event(one: Accepted) -> dict[str, Any]:
-    answer = one.answer
+    match = one.match
     return {
         "event_id": one.event_id,
         "failure_id": one.failure_id,
         "duplicate": one.duplicate,
         "analysis_id": one.analysis_id,
-        "verdict": answer.verdict if answer else None,
-        "cause": answer.cause if answer else None,
-        "title": answer.title if answer else None,
+        "verdict": match.verdict if match else None,
+        "cause": match.cause if match else None,
+        "title": match.title if match else None,
     }
 
 

@@ -1,0 +1,37 @@
+"""What a running service does now and then, unasked: delete what is too old to keep."""
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+
+import structlog
+from sqlalchemy import Engine
+from sqlalchemy.exc import SQLAlchemyError
+
+from service.store.retention import delete_older
+
+log = structlog.get_logger(__name__)
+
+INTERVAL = 3_600.0
+
+
+async def keep_for(engine: Engine, days: int, *, interval: float = INTERVAL) -> None:
+    """Delete events and unparsed deliveries older than `days`, now and every `interval` seconds, for ever."""
+    while True:
+        try:
+            deleted = await asyncio.to_thread(delete_expired, engine, days)
+            if deleted:
+                log.info("old events deleted", count=deleted, days=days)
+        except SQLAlchemyError as error:
+            log.warning("old events could not be deleted", error=type(error).__name__)
+        await asyncio.sleep(interval)
+
+
+def delete_expired(engine: Engine, days: int) -> int:
+    """Delete them all, a little per transaction; gives how many there were."""
+    before, total = datetime.now(UTC) - timedelta(days=days), 0
+    while True:
+        with engine.begin() as conn:
+            deleted = delete_older(conn, before)
+        total += deleted
+        if not deleted:
+            return total
