@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Any
 
 from connectors.base import Delivery, ErrorEvent
@@ -15,6 +16,9 @@ from service.store.writer import Occurrence, UnparsedDelivery, Writer
 
 MAX_TEXT = 65_536
 _MAX_REDACTED = 1_048_576
+# A failure tends to arrive in bursts of equal texts; a thousand small ones cost some 20 MB to remember.
+_REMEMBERED = 1_024
+_MAX_REMEMBERED = 8_192
 _FEW, _SHORT = 16, 32_768  # events and characters up to which the event loop does not notice the work
 _CUT = "\n[... {} characters left out ...]\n"
 _NO_RULE = "No rule knows this text. A model is asked where one is configured; until then nothing is claimed."
@@ -24,15 +28,20 @@ _NO_RULE = "No rule knows this text. A model is asked where one is configured; u
 class Accepted:
     """What became of one event, after it was committed.
 
-    `failure_id` is null only for a resolved event that closed nothing. `answer` is the rule's where that is what the
-    failure shows; a reviewer's or a model's answer is read by `analysis_id`.
+    `failure_id` is null only for a resolved event that closed nothing. `match` is the rule's where its answer is what
+    the failure shows; a reviewer's or a model's answer is read by `analysis_id`.
     """
 
     event_id: str
     failure_id: str | None
     duplicate: bool
     analysis_id: str | None
-    answer: Answer | None
+    match: Match | None
+
+    @property
+    def answer(self) -> Answer | None:
+        """The rule's whole answer; rendering it costs a millisecond, so senders get only its verdict."""
+        return self.match.answer(self.analysis_id) if self.match and self.analysis_id else None
 
 
 class Pipeline:
@@ -51,6 +60,7 @@ class Pipeline:
         self._redactor = redactor
         self._writer = writer
         self._notify_unanswered = notify_unanswered
+        self._match = lru_cache(maxsize=_REMEMBERED)(self._match_anew)
 
     def explain(self, text: str, context: Mapping[str, Any]) -> Answer:
         """The answer to a text; nothing is stored. Raises `RedactionFailed`."""
@@ -77,7 +87,7 @@ class Pipeline:
                 failure_id=done.failure_id,
                 duplicate=done.duplicate,
                 analysis_id=done.analysis_id,
-                answer=match.answer(done.analysis_id) if match and done.own_answer and done.analysis_id else None,
+                match=match if done.own_answer else None,
             )
             for done, (_, match) in zip(stored, prepared, strict=True)
         ]
@@ -106,17 +116,28 @@ class Pipeline:
         bounded = self._redactor.redact_event(replace(event, text=shorten(event.text, _MAX_REDACTED)))
         clean = replace(bounded, text=shorten(bounded.text, MAX_TEXT))
         context = context_of(clean)
-        match = None if clean.state == "resolved" else self.matcher.match(clean.text, context)
+        match, fingerprint = self._recognize(clean, context)
         occurrence = Occurrence(
             connection=connection,
             event=clean,
             context=context,
-            fingerprint=fingerprint_of(match) if match else of_text(clean.text),
+            fingerprint=fingerprint,
             fingerprint_version=FINGERPRINT_VERSION,
             answer=match.answer if match else None,
             rule_version=f"{match.rule.id}@{match.version}" if match else None,
         )
         return occurrence, match
+
+    def _recognize(self, event: ErrorEvent, context: dict[str, Any]) -> tuple[Match | None, str]:
+        if event.state == "resolved":
+            return None, of_text(event.text)
+        if len(event.text) > _MAX_REMEMBERED:
+            return self._match_anew(event.text, tuple(context.items()))
+        return self._match(event.text, tuple(context.items()))
+
+    def _match_anew(self, text: str, context: tuple[tuple[str, Any], ...]) -> tuple[Match | None, str]:
+        match = self.matcher.match(text, dict(context))
+        return match, fingerprint_of(match) if match else of_text(text)
 
 
 def fingerprint_of(match: Match) -> str:

@@ -85,6 +85,14 @@ class Match:
         return self._text(self.rule.answers_as) or self.ready.pack.system
 
     @cached_property
+    def title(self) -> str:
+        """One line for a person."""
+        try:
+            return self.prose(self.rule.title)
+        except TemplateFault:
+            return f"{self.cause.value.replace('_', ' ').capitalize()} ({self.rule.id})"
+
+    @cached_property
     def principal(self) -> str | None:
         return self._field("principal", self.rule.principal)
 
@@ -110,7 +118,7 @@ class Match:
             verdict=self.verdict,
             cause=rule.cause,
             system=self.ready.pack.system,
-            title=f"{rule.cause.value.replace('_', ' ').capitalize()} ({rule.id})",
+            title=self.title,
             explanation=f"The rule knows this text but could not write its answer: {fault}",
             confidence=Confidence.LIKELY,
             evidence=self.evidence(),
@@ -218,7 +226,7 @@ def build_match(
 
     A derivation that fails on this text gives None; when `strict`, it raises `TemplateFault`.
     """
-    captures: dict[str, Any] = dict.fromkeys(capture_names(ready))
+    captures: dict[str, Any] = dict.fromkeys(ready.capture_names)
     spans = {DENIAL: found.span()}
     for name, index in found.re.groupindex.items():
         if found.group(index):
@@ -252,13 +260,6 @@ def _derive_alone(expression: str, values: Mapping[str, Any]) -> Any:
     except TemplateFault:
         return None
     return held if held != "" else None
-
-
-def capture_names(ready: "ReadyRule") -> list[str]:
-    """Every name a template of the rule may use besides the tables and `context`."""
-    rule = ready.rule
-    groups = (name for alternative in ready.alternatives for name in alternative.exact.groupindex)
-    return list(dict.fromkeys([*groups, *rule.extract, *rule.derive, "principal", "action", "resource"]))
 
 
 def _extract(

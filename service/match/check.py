@@ -12,7 +12,7 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
 from service.domain import Answer, Artifact, ArtifactKind, Cause
-from service.match.answer import DENIAL, Match, build_match, capture_names
+from service.match.answer import DENIAL, Match, build_match
 from service.match.matcher import Candidate, Matcher, ReadyRule, choose
 from service.match.pattern import compile_pattern, reason_of
 from service.match.tidy import tidy
@@ -62,7 +62,7 @@ def _check_vetoes(ready: ReadyRule) -> Iterator[str]:
 
 
 def _check_templates(ready: ReadyRule) -> Iterator[str]:
-    known = {*capture_names(ready), *ready.pack.tables, "context", "placeholder"}
+    known = {*ready.capture_names, *ready.pack.tables, "context", "placeholder"}
     templates = ((where, kind, source) for where, kind, source in templates_of(ready) if not is_plain(source))
     for where, kind, source in templates:
         try:

@@ -48,6 +48,13 @@ class ReadyRule:
     def vetoes(self) -> tuple[Any, ...]:
         return tuple(compile_pattern(pattern) for pattern in self.rule.unless)
 
+    @cached_property
+    def capture_names(self) -> tuple[str, ...]:
+        """Every name a template of the rule may use besides the tables and `context`."""
+        groups = (name for alternative in self.alternatives for name in alternative.exact.groupindex)
+        fields = ("principal", "action", "resource")
+        return tuple(dict.fromkeys([*groups, *self.rule.extract, *self.rule.derive, *fields]))
+
     @property
     def is_general(self) -> bool:
         return self.pack.layer == "general"
@@ -61,16 +68,22 @@ class ReadyRule:
 
 @dataclass(frozen=True)
 class Candidate:
-    """A rule that matches a text, by which of its patterns, and where."""
+    """A rule that matches a text, by which of its patterns, and from which byte on."""
 
     ready: ReadyRule
     alternative: Alternative
-    found: Any
+    start: int
+    view: View
+
+    @cached_property
+    def found(self) -> Any:
+        """The match in characters of the view; the search for candidates runs on its bytes."""
+        return self.alternative.exact.search(self.view.text)
 
     @property
     def rank(self) -> tuple[bool, int, int, str]:
         """Smaller wins: system before general, more literal characters, earlier, id."""
-        return self.ready.is_general, -self.alternative.literals, self.found.start(), self.ready.rule.id
+        return self.ready.is_general, -self.alternative.literals, self.start, self.ready.rule.id
 
 
 class Matcher:
@@ -116,17 +129,22 @@ class Matcher:
         for hit in sorted(hits):
             ready, index = self._owners[hit]
             possible.setdefault(ready.rule.id, (ready, []))[1].append(index)
-        found = (self._try(ready, indexes, view, context) for ready, indexes in possible.values())
+        data = view.text.encode()
+        found = (self._try(ready, indexes, view, data, context) for ready, indexes in possible.values())
         return [candidate for candidate in found if candidate]
 
-    def _try(self, ready: ReadyRule, indexes: list[int], view: View, context: Mapping[str, Any]) -> Candidate | None:
-        if contradicted(ready.rule, context) or any(veto.search(view.text) for veto in ready.vetoes):
-            return None
+    def _try(
+        self, ready: ReadyRule, indexes: list[int], view: View, data: bytes, context: Mapping[str, Any]
+    ) -> Candidate | None:
         for index in indexes:
-            alternative = ready.alternatives[index]
-            if found := alternative.exact.search(view.text):
-                return Candidate(ready, alternative, found)
-        return None
+            found = ready.alternatives[index].exact.search(data)
+            if found:
+                break
+        else:
+            return None
+        if contradicted(ready.rule, context) or any(veto.search(data) for veto in ready.vetoes):
+            return None
+        return Candidate(ready, ready.alternatives[index], found.start(), view)
 
 
 def choose(candidates: Iterable[Candidate]) -> Candidate | None:

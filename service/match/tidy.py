@@ -45,8 +45,8 @@ class View:
 
 
 def tidy(text: str) -> View:
-    """The view of a text; the text itself, at no cost, where a carrier left no trace."""
-    view = View(text, text)
+    """The view of a text; the text itself, at no cost, where a carrier left no trace. Lone surrogates become `?`."""
+    view = View(text if text.isascii() else text.encode("utf-8", "replace").decode(), text)
     if "\x1b" in text or "\r" in text:
         view = _substitute(view, _ANSI, lambda _: "")
     if "\\" in view.text:
