@@ -10,6 +10,7 @@ import typer
 
 from service.cli.start import fail, load_or_exit, start_or_exit
 
+_SWITCH_SECONDS = 0.0005
 _BACKLOG = 2048
 
 
@@ -48,6 +49,8 @@ def serve(
     )
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, _end)
+    # RE2 and SQLite let go of the interpreter often; with Python's 5 ms the event loop waits long to get it back.
+    sys.setswitchinterval(_SWITCH_SECONDS)
     server = uvicorn.Server(config)
     server.run(sockets=[listener])
     if not server.started:
