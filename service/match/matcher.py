@@ -19,6 +19,9 @@ from service.match.tidy import View, tidy
 from service.rules.load import RuleError
 from service.rules.model import Matches, Pack, Rule, version_of
 
+_PATTERNS_PER_FILTER = 800
+"""RE2 keeps a filter's literals in one automaton of a fixed size; some 2,000 of our patterns fill it."""
+
 
 @dataclass(frozen=True)
 class Alternative:
@@ -94,12 +97,12 @@ class Matcher:
         self.packs = tuple(packs)
         self.rules: dict[str, ReadyRule] = {}
         self._owners: list[tuple[ReadyRule, int]] = []
-        self._filter = re2.Filter()
+        self._filters: list[Any] = []
         for pack in packs:
             for rule in pack.rules:
                 self._add(pack, rule)
-        if self._owners:
-            self._filter.Compile()
+        for part in self._filters:
+            part.Compile()
 
     def _add(self, pack: Pack, rule: Rule) -> None:
         ready = ReadyRule(rule, pack, version_of(pack, rule), tuple(Alternative(text) for text in rule.pattern_texts))
@@ -107,10 +110,16 @@ class Matcher:
         for index, alternative in enumerate(ready.alternatives):
             try:
                 check_repeats(alternative.text)
-                self._filter.Add(widen(alternative.text), options())
+                self._open_filter().Add(widen(alternative.text), options())
             except (re2.error, ValueError) as error:
                 raise RuleError(f"{pack.system}.yaml {rule.id}: pattern {index + 1}: {reason_of(error)}") from None
             self._owners.append((ready, index))
+
+    def _open_filter(self) -> Any:
+        """The filter that takes the next pattern; a new one where the last is full."""
+        if len(self._owners) % _PATTERNS_PER_FILTER == 0:
+            self._filters.append(re2.Filter())
+        return self._filters[-1]
 
     def match(self, text: str, context: Mapping[str, Any]) -> Match | None:
         """The match of the winning rule, or None where no rule knows the text."""
@@ -122,16 +131,18 @@ class Matcher:
 
     def candidates(self, view: View, context: Mapping[str, Any]) -> list[Candidate]:
         """Every rule that matches, by its first alternative that does."""
-        hits = self._filter.Match(view.text.lower(), potential=True) if self._owners else None
-        if not hits:
-            return []
         possible: dict[str, tuple[ReadyRule, list[int]]] = {}
-        for hit in sorted(hits):
+        for hit in self._hits(view.text.lower()):
             ready, index = self._owners[hit]
             possible.setdefault(ready.rule.id, (ready, []))[1].append(index)
         data = view.text.encode()
         found = (self._try(ready, indexes, view, data, context) for ready, indexes in possible.values())
         return [candidate for candidate in found if candidate]
+
+    def _hits(self, text: str) -> list[int]:
+        """Which patterns have all their literals in the text, in the order in which they were added."""
+        parts = (part.Match(text, potential=True) for part in self._filters)
+        return [n * _PATTERNS_PER_FILTER + hit for n, hits in enumerate(parts) for hit in sorted(hits or ())]
 
     def _try(
         self, ready: ReadyRule, indexes: list[int], view: View, data: bytes, context: Mapping[str, Any]

@@ -53,6 +53,18 @@ def test_a_general_rule_never_beats_a_systems_own(make_pack: MakePack) -> None:
     assert winner("ledger refuses ada: read", general) == "general.denied"
 
 
+def test_thousands_of_patterns_are_told_apart(make_pack: MakePack) -> None:
+    codes = make_pack(
+        "ledger", **{f"code_{n}": {"patterns": [rf"ledger code L{n}[A-Z]{{2}} refuses"]} for n in range(2_500)}
+    )
+    matcher = Matcher([codes])
+    for n in (0, 799, 800, 1_601, 2_499):
+        match = matcher.match(f"ledger code L{n}AB refuses ada", {})
+        assert match is not None
+        assert match.rule.id == f"ledger.code-{n}"
+    assert matcher.match("ledger code L2500AB refuses ada", {}) is None
+
+
 def test_unless_vetoes_a_rule(make_pack: MakePack) -> None:
     pack = make_pack("ledger", denied={"patterns": ["refuses"], "unless": ["out of credit"]})
     assert winner("ledger refuses ada", pack) == "ledger.denied"
