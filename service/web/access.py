@@ -3,11 +3,13 @@
 Scopes: `read` sees, `ingest` sends events, `review` decides, `admin` may do everything.
 """
 
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
 from fastapi import Depends, Request, Security
 from fastapi.security import APIKeyCookie, HTTPBearer
+from sqlalchemy.exc import SQLAlchemyError
 
 from service.store import access
 from service.web.problems import ProblemError
@@ -65,7 +67,8 @@ def _owner_of_key(request: Request, services: Services) -> Caller | None:
         key = access.find_api_key(conn, token.strip())
     if key is None:
         return None
-    access.note_use(services.engine, key)
+    with suppress(SQLAlchemyError):  # a database that is busy writing must not refuse a reader
+        access.note_use(services.engine, key)
     return Caller(f"key {key.name}", frozenset(key.scopes))
 
 

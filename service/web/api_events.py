@@ -13,7 +13,7 @@ from service.store.ids import new_id
 from service.store.writer import Overloaded, StoreUnavailable, Unstorable
 from service.web.access import needs
 from service.web.ingest import count_accepted
-from service.web.problems import ProblemError, responses
+from service.web.problems import ProblemError, responses, unavailable
 from service.web.schema import MOST_EVENTS, AcceptedEvent, EventRef, EventRequest, FailureRef
 from service.web.services import Services, services_of
 
@@ -26,7 +26,7 @@ _Many = Annotated[list[EventRequest], Field(min_length=1)]
     "/events",
     status_code=202,
     dependencies=[needs("ingest")],
-    responses=responses(400, 401, 403, 413, 422, 503),
+    responses=responses(400, 401, 403, 413, 422),
     response_model=AcceptedEvent | list[AcceptedEvent],
 )
 async def post_events(
@@ -45,7 +45,7 @@ async def post_events(
     except Overloaded as error:
         raise _later("overloaded", "Too much is arriving at once; nothing was accepted.", error.retry_after) from None
     except StoreUnavailable:
-        raise _later("store-unavailable", "The database does not answer; nothing was accepted.", 5) from None
+        raise unavailable() from None
     except RedactionFailed:
         raise _later("redaction-failed", "The events could not be cleared of secrets; none was accepted.", 60) from None
     except Unstorable:

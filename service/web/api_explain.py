@@ -14,7 +14,7 @@ from service.web.services import Services, services_of
 router = APIRouter(prefix="/api/v1", tags=["explain"])
 
 
-@router.post("/explain", dependencies=[needs("read")], responses=responses(400, 401, 403, 413, 422, 503))
+@router.post("/explain", dependencies=[needs("read")], responses=responses(400, 401, 403, 413, 422))
 def explain(body: ExplainRequest, services: Annotated[Services, Depends(services_of)]) -> Answer:
     """Explain one error text. Rules answer at once; where none knows the text, the verdict is `unknown`."""
     try:

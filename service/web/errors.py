@@ -3,9 +3,12 @@
 from collections.abc import Callable, Iterable
 from http import HTTPStatus
 
+import structlog
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRouter
+from sqlalchemy.exc import InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolExhausted
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
@@ -13,7 +16,16 @@ from starlette.routing import Match, Route
 from starlette.types import Scope
 
 from service.web.pages import show_error
-from service.web.problems import ProblemError, crash, from_http_exception, from_validation, problem_response
+from service.web.problems import (
+    ProblemError,
+    crash,
+    from_http_exception,
+    from_validation,
+    problem_response,
+    unavailable,
+)
+
+log = structlog.get_logger(__name__)
 
 _NO_PAGES = ("/api/", "/ingest/", "/openapi.json", "/healthz", "/readyz", "/metrics")
 
@@ -40,6 +52,12 @@ def install_errors(app: FastAPI, routers: Iterable[APIRouter]) -> None:
     async def handle_crash(request: Request, _error: Exception) -> Response:
         return respond(request, crash(request.state.request_id))
 
+    async def handle_database(request: Request, error: Exception) -> Response:
+        log.error("the database does not answer", error=str(getattr(error, "orig", error)))
+        return respond(request, unavailable())
+
+    for kind in (OperationalError, InterfaceError, PoolExhausted):
+        app.add_exception_handler(kind, handle_database)
     app.add_exception_handler(ProblemError, handle_problem)
     app.add_exception_handler(HTTPException, handle_http)
     app.add_exception_handler(RequestValidationError, handle_validation)

@@ -16,13 +16,13 @@ router = APIRouter(include_in_schema=False)
 _Services = Annotated[Services, Depends(services_of)]
 
 
-@router.get("/healthz")
+@router.api_route("/healthz", methods=["GET", "HEAD"])
 async def healthz() -> JSONResponse:
     """The process answers. Nothing else is looked at, so that a database that is away restarts nobody."""
     return JSONResponse({"status": "ok"})
 
 
-@router.get("/readyz")
+@router.api_route("/readyz", methods=["GET", "HEAD"])
 def readyz(services: _Services) -> JSONResponse:
     """Whether events would be accepted now: 200, or 503 with what is wrong."""
     checks = {"writer": "ok" if services.writer.is_alive else "stopped", **_database(services)}

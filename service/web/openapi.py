@@ -7,13 +7,14 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
 from connectors.base import Connector
-from service.web.problems import Problem
+from service.web.problems import Problem, responses
 
 DESCRIPTION = """Why was it denied, what is the smallest change that fixes it, and did it work.
 
 Errors are RFC 9457 problem documents. Programs send an API key, `Authorization: Bearer wd_...`; its scopes are `ingest`
 (send events), `read`, `review` and `admin` (everything). A person's session works too, for requests of its own site."""
 
+_ANYWHERE = {str(status): response for status, response in responses(500, 503).items()}
 _API = "/api/v1"
 _ONE_FAILURE = ("get", f"{_API}/failures/{{failure_id}}")
 _FAILURE_EVENTS = ("get", f"{_API}/failures/{{failure_id}}/events")
@@ -48,6 +49,9 @@ def _document(app: FastAPI) -> dict[str, Any]:
     schemas["Problem"] = schema
     for unused in ("HTTPValidationError", "ValidationError"):
         schemas.pop(unused, None)
+    for operations in document["paths"].values():
+        for operation in operations.values():
+            operation["responses"].update(_ANYWHERE)
     _link(document["paths"])
     _name_connectors(schemas["ConnectionRequest"], app.state.services.connectors)
     return document

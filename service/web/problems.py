@@ -116,3 +116,9 @@ def crash(request_id: str) -> ProblemError:
     """The last resort; whoever wraps the application logs the cause."""
     detail = f"Something broke inside the service. Its log has the cause under request id {request_id}."
     return ProblemError(500, "internal-error", detail)
+
+
+def unavailable() -> ProblemError:
+    """The database is away."""
+    detail = "The database does not answer. Nothing was changed; try again later."
+    return ProblemError(503, "store-unavailable", detail, headers={"Retry-After": "5"})

@@ -10,14 +10,20 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from service_site import RULES
+
 COMMAND = [sys.executable, "-m", "service"]
 
 
 def environment(folder: Path, **settings: str) -> dict[str, str]:
-    """The environment of a service with its data in `folder`, and none of this process's settings."""
+    """The environment of a service with its data in `folder` and one rule, and none of this process's settings."""
+    rules = folder / "rules"
+    rules.mkdir(parents=True, exist_ok=True)
+    (rules / "demo.yaml").write_text(RULES)
     kept = {name: value for name, value in os.environ.items() if not name.startswith("WHYDENIED_")}
     given = {f"WHYDENIED_{name.upper()}": value for name, value in settings.items()}
-    return {**kept, "WHYDENIED_DATA_DIR": str(folder), "WHYDENIED_WORKER": "false", **given}
+    own = {"WHYDENIED_DATA_DIR": str(folder), "WHYDENIED_RULES_DIR": str(rules), "WHYDENIED_WORKER": "false"}
+    return {**kept, **own, **given}
 
 
 class Served:

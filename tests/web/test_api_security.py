@@ -6,7 +6,7 @@ from pathlib import Path
 
 import httpx
 import pytest
-from api_client import ADMIN_KEY, client, connect
+from api_client import ADMIN_KEY, TABLE_DENIED, client, connect
 from service_site import EMAIL, PASSWORD, Site, running_site
 
 from connectors.base import Auth
@@ -117,17 +117,31 @@ def test_a_body_over_the_limit_is_refused_with_and_without_a_declared_length(adm
 
 def test_a_crash_tells_the_request_id_and_nothing_else(tmp_path: Path) -> None:
     with running_site(tmp_path, admin_api_key=ADMIN_KEY) as site, client(site) as admin:
+        stored = admin.post("/api/v1/events", json={"text": TABLE_DENIED}).json()
         with site.services.engine.begin() as conn:
-            conn.exec_driver_sql("ALTER TABLE failure RENAME TO hidden")
-        reply = admin.get("/api/v1/failures")
-        page = site.browser().get("/")
+            conn.exec_driver_sql("""UPDATE analysis SET answer = '{"title": "a-damaged-row"}'""")
+        reply = admin.get(f"/api/v1/analyses/{stored['analysis']['id']}")
+        page = site.browser().get(f"/failures/{stored['failure']['id']}")
     assert (reply.status_code, reply.headers["content-type"]) == (500, "application/problem+json")
     assert reply.headers["x-request-id"] in reply.json()["detail"]
     assert page.status_code == 500
     for text in (reply.text, page.text):
-        assert "hidden" not in text
+        assert "a-damaged-row" not in text
         assert "Traceback" not in text
-        assert "no such table" not in text
+        assert "validation error" not in text
+
+
+def test_a_database_that_is_away_is_503_and_tells_nothing_of_it(tmp_path: Path) -> None:
+    with running_site(tmp_path, admin_api_key=ADMIN_KEY) as site, client(site) as admin:
+        browser = site.browser()
+        with site.services.engine.begin() as conn:
+            conn.exec_driver_sql("ALTER TABLE failure RENAME TO hidden")
+        reply, page = admin.get("/api/v1/failures"), browser.get("/")
+        metrics = admin.get("/metrics")
+    assert (reply.status_code, reply.json()["type"]) == (503, "urn:whydenied:problem:store-unavailable")
+    assert reply.headers["retry-after"]
+    assert (page.status_code, metrics.status_code) == (503, 200)
+    assert "no such table" not in reply.text + page.text
 
 
 def test_a_browser_gets_pages_for_errors_and_is_sent_to_sign_in(stranger: httpx.Client) -> None:
