@@ -1,6 +1,6 @@
 """Deliveries that no connector could read, kept for replay."""
 
-from sqlalchemy import Connection, delete, func, select
+from sqlalchemy import Connection, func, select
 
 from service.store.paging import Page, decode_id_cursor, encode_cursor
 from service.store.rows import as_record, as_records
@@ -26,8 +26,3 @@ def get_unparsed(conn: Connection, delivery_id: str) -> Unparsed | None:
 def count_unparsed(conn: Connection) -> dict[str, int]:
     """How many deliveries are kept, by the name of their connection."""
     return dict(conn.execute(select(unparsed.c.connection, func.count()).group_by(unparsed.c.connection)).all())
-
-
-def delete_unparsed(conn: Connection, delivery_id: str) -> bool:
-    """Drop a delivery, for instance after a replay. False when there was none of this id."""
-    return conn.execute(delete(unparsed).where(unparsed.c.id == delivery_id)).rowcount > 0

@@ -15,6 +15,7 @@ _YEARS = range(1970, 9999)
 def event_row(occurrence: Occurrence, now: datetime) -> dict[str, Any]:
     """The columns of `tables.Event`, without a failure yet."""
     event = occurrence.event
+    status = event.http_status  # looked up in a range, None would be compared with all of it
     return {
         "id": new_id(),
         "connection": as_key(occurrence.connection),
@@ -30,7 +31,7 @@ def event_row(occurrence: Occurrence, now: datetime) -> dict[str, Any]:
         "severity": as_text(event.severity),
         "exception_type": as_text(event.exception_type),
         "stacktrace": as_text(event.stacktrace),
-        "http_status": event.http_status if event.http_status in _STATUSES else None,
+        "http_status": status if status is not None and status in _STATUSES else None,
         "url": as_text(event.url),
         "grouping_key": as_key(event.grouping_key),
         "attributes": event.attributes,

@@ -14,7 +14,6 @@ from service.store.tables import (
     Event,
     Failure,
     Sighting,
-    analyses,
     events,
     excerpts,
     failures,
@@ -26,16 +25,13 @@ __all__ = [
     "InvalidCursor",
     "Page",
     "Precedent",
-    "approved_like",
     "counts_by_status",
     "first_event",
-    "get_event",
     "get_failure",
     "list_events",
     "list_failures",
     "list_sightings",
     "set_analysis_state",
-    "unanswered",
 ]
 
 _MOST_WORDS = 8
@@ -99,11 +95,6 @@ def list_events(conn: Connection, failure_id: str, cursor: str | None, limit: in
     return Page(found[:limit], encode_cursor(found[limit - 1].id) if len(found) > limit else None)
 
 
-def get_event(conn: Connection, event_id: str) -> Event | None:
-    """One event, or None."""
-    return as_record(Event, conn.execute(select(events).where(events.c.id == event_id)).first())
-
-
 def first_event(conn: Connection, failure_id: str) -> Event | None:
     """The firing event that is kept from the longest ago, or None."""
     query = select(events).where(events.c.failure_id == failure_id, events.c.state == "firing")
@@ -123,32 +114,11 @@ def counts_by_status(conn: Connection) -> dict[str, int]:
     return dict.fromkeys(FAILURE_STATUSES, 0) | dict(conn.execute(query).all())
 
 
-def unanswered(conn: Connection, limit: int, after: str | None = None) -> list[str]:
-    """Ids of failures whose analysis is queued or under way, in the order of their making; `after` continues there."""
-    query = select(failures.c.id).where(failures.c.analysis_state.in_(("queued", "running")))
-    if after:
-        query = query.where(failures.c.id > after)
-    return list(conn.execute(query.order_by(failures.c.id).limit(limit)).scalars())
-
-
 def set_analysis_state(conn: Connection, failure_id: str, state: str, note: str | None = None) -> bool:
     """Say how the analysis of a failure fares, with a note for people. False where it is answered already, or gone."""
     waiting = (failures.c.id == failure_id) & (failures.c.analysis_state != "answered")
     changed = conn.execute(update(failures).where(waiting).values(analysis_state=state, analysis_note=note))
     return changed.rowcount > 0
-
-
-def approved_like(conn: Connection, system: str, limit: int) -> list[Precedent]:
-    """Answers that reviewers approved or wrote for failures of this system or below it, the newest first."""
-    query = (
-        select(excerpts.c.sample, analyses.c.answer)
-        .join(failures, failures.c.id == excerpts.c.failure_id)
-        .join(analyses, analyses.c.id == failures.c.current_analysis_id)
-        .where(failures.c.pinned, _within(system))
-        .order_by(analyses.c.id.desc())
-        .limit(limit)
-    )
-    return [Precedent(sample, Answer.model_validate(answer)) for sample, answer in conn.execute(query)]
 
 
 def _conditions(filters: FailureFilter) -> Sequence[ColumnElement[bool]]:

@@ -15,12 +15,10 @@ from service.store.failures import (
     FailureFilter,
     InvalidCursor,
     first_event,
-    get_event,
     get_failure,
     list_events,
     list_failures,
     set_analysis_state,
-    unanswered,
 )
 from service.store.ids import first_id_at, new_id
 from service.store.occurrence import Occurrence, UnparsedDelivery
@@ -132,13 +130,10 @@ def test_events_page_the_latest_first(engine: Engine, writer: Writer, occur: Occ
         first = list_events(conn, failure_id, None, 3)
         second = list_events(conn, failure_id, first.next_cursor, 3)
         oldest = first_event(conn, failure_id)
-        one = get_event(conn, stored[2].event_id)
     assert {event.source_id for event in first.items + second.items} == {f"e{n}" for n in range(5)}
     assert second.next_cursor is None
     assert oldest is not None
     assert oldest.id == min(event.id for event in second.items)
-    assert one is not None
-    assert one.source_id == "e2"
 
 
 @pytest.mark.parametrize("cursor", ["x", "bm9uc2Vuc2U", "!!!", "W10", "W251bGwsbnVsbF0", "\ud800", "é"])
@@ -150,20 +145,13 @@ def test_a_cursor_that_no_list_gave_out_is_refused(engine: Engine, cursor: str) 
             list_events(conn, "any", cursor, 3)
 
 
-def test_failures_that_wait_for_an_answer_are_found_until_they_have_one(
+def test_the_state_of_an_analysis_is_said_until_there_is_an_answer(
     engine: Engine, writer: Writer, occur: Occur, answered: Callable[..., Answer]
 ) -> None:
-    [one, two, _] = writer.submit(
-        [occur(fingerprint="1"), occur(fingerprint="2"), occur(fingerprint="3", rule="v1")]
-    ).result(20)
-    waiting = {one.failure_id, two.failure_id}
+    [one, two] = writer.submit([occur(fingerprint="1"), occur(fingerprint="2")]).result(20)
     with engine.begin() as conn:
-        [first] = unanswered(conn, 1)
-        assert {first, *unanswered(conn, 5, after=first)} == waiting
         assert set_analysis_state(conn, one.failure_id or "", "failed", "the model timed out")
-        assert unanswered(conn, 5) == [two.failure_id]
         add_analysis(conn, two.failure_id or "", answered("a1"))
-        assert unanswered(conn, 5) == []
         assert not set_analysis_state(conn, two.failure_id or "", "failed", "too late")
         failed = get_failure(conn, one.failure_id or "")
         answer = get_answer(conn, "a1")
