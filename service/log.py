@@ -58,7 +58,7 @@ class _StandardError(logging.StreamHandler[TextIO]):
         super().__init__(sys.stderr)
 
     def emit(self, record: logging.LogRecord) -> None:
-        self.setStream(sys.stderr)
+        self.stream = sys.stderr  # setStream would flush the old one, which may be closed by now
         super().emit(record)
 
 
