@@ -113,8 +113,7 @@ class Pipeline:
 
     def prepare(self, connection: str, event: ErrorEvent) -> tuple[Occurrence, Match | None]:
         """Redact, match and fingerprint one event."""
-        bounded = self._redactor.redact_event(replace(event, text=shorten(event.text, _MAX_REDACTED)))
-        clean = replace(bounded, text=shorten(bounded.text, MAX_TEXT))
+        clean = _shortened(self._redactor.redact_event(_shortened(event, _MAX_REDACTED)), MAX_TEXT)
         context = context_of(clean)
         match, fingerprint = self._recognize(clean, context)
         occurrence = Occurrence(
@@ -156,6 +155,10 @@ def context_of(event: ErrorEvent) -> dict[str, Any]:
         **{name: value for name, value in event.attributes.items() if isinstance(value, str | int | bool)},
     }
     return {name: value for name, value in facts.items() if value is not None}
+
+
+def _shortened(event: ErrorEvent, limit: int) -> ErrorEvent:
+    return event if len(event.text) <= limit else replace(event, text=shorten(event.text, limit))
 
 
 def shorten(text: str, limit: int) -> str:

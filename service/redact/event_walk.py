@@ -53,10 +53,14 @@ def read(event: ErrorEvent) -> Seen:
 def rebuild(event: ErrorEvent, on_text: OnText, on_secret: OnSecret) -> ErrorEvent:
     """The event with each plain string replaced by `on_text` and each named secret by `on_secret(kind, value)`."""
     walk = _Walk(on_text, on_secret)
-    changed: dict[str, Any] = {
-        name: on_text(value) for name in _TEXT_FIELDS if isinstance(value := getattr(event, name), str)
-    }
-    return replace(event, **changed, attributes=walk.mapping(event.attributes, None, 0))
+    changed: dict[str, Any] = {}
+    for name in _TEXT_FIELDS:
+        value = getattr(event, name)
+        if isinstance(value, str) and (told := on_text(value)) is not value:
+            changed[name] = told
+    if event.attributes or not isinstance(event.attributes, dict):
+        changed["attributes"] = walk.mapping(event.attributes, None, 0)
+    return replace(event, **changed) if changed else event
 
 
 @dataclass(frozen=True, slots=True)
