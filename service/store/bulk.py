@@ -1,26 +1,28 @@
 """Statements over many rows at once.
 
-SQLite runs a statement once per row, with values that the driver takes as they are: for rows of twenty columns
-SQLAlchemy's preparation of the values costs more than the insert. PostgreSQL gets all rows as one JSON value, because
-there each round trip and each parameter costs.
+SQLite gets groups of rows, with values that the driver takes as they are: for rows of twenty columns SQLAlchemy's
+preparation of the values costs more than the insert, and after each statement the writer waits for the interpreter,
+which a busy event loop holds. PostgreSQL gets all rows as one JSON value, because there each round trip and each
+parameter costs.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
-from functools import lru_cache
-from itertools import islice
+from functools import lru_cache, partial
+from itertools import chain, islice
 from operator import itemgetter
 from typing import Any, TypeVar
 
-from sqlalchemy import JSON, ColumnElement, Connection, Dialect, Table, bindparam, column, func, select
+from sqlalchemy import JSON, ColumnElement, Connection, Dialect, Table, bindparam, column, func, select, true, values
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.dml import UpdateBase
 from sqlalchemy.sql.schema import ScalarElementColumnDefault
 from sqlalchemy.types import TypeEngine
 from sqlmodel.sql.sqltypes import UTCDateTime
 
 from service.store.engine import to_json
+
+_LARGEST_GROUP = 64
 
 _T = TypeVar("_T")
 _Row = Mapping[str, Any]
@@ -32,7 +34,7 @@ class ForEach:
     """One statement, run for many rows. `build` makes it from the row's values, whose names and types are `types`."""
 
     def __init__(self, dialect: Dialect, types: _Types, build: Build) -> None:
-        self._run = (_OverRecords if dialect.name == "postgresql" else _RowByRow)(dialect, types, build)
+        self._run = (_OverRecords if dialect.name == "postgresql" else _InGroups)(dialect, types, build)
 
     def run(self, conn: Connection, rows: Sequence[_Row]) -> int:
         """Run it, and say how many rows of the table were written."""
@@ -50,25 +52,44 @@ class _OverRecords:
         return result.rowcount
 
 
-class _RowByRow:
+class _InGroups:
     def __init__(self, dialect: Dialect, types: _Types, build: Build) -> None:
-        compiled = build({name: bindparam(name, type_=type_) for name, type_ in types.items()}).compile(dialect=dialect)
-        assert isinstance(compiled, SQLCompiler)
-        assert compiled.positiontup is not None
-        self._sql = str(compiled)
-        self._in_order = itemgetter(*compiled.positiontup)
+        self._statement = lru_cache(partial(_compile, dialect, types, build))
+        self._in_order = itemgetter(*types)
         self._conversions = [(name, convert) for name, type_ in types.items() if (convert := _conversion(type_))]
 
     def __call__(self, conn: Connection, rows: Sequence[_Row]) -> int:
-        return conn.exec_driver_sql(self._sql, [self._values(row) for row in rows]).rowcount
+        written = 0
+        rest = iter(rows)
+        for size in _group_sizes(len(rows)):
+            flat = tuple(chain.from_iterable(map(self._values, islice(rest, size))))
+            written += conn.exec_driver_sql(self._statement(size), flat).rowcount
+        return written
 
     def _values(self, row: _Row) -> tuple[Any, ...]:
         ready = dict(row)
         for name, convert in self._conversions:
             if ready[name] is not None:
                 ready[name] = convert(ready[name])
-        values: tuple[Any, ...] = self._in_order(ready)
-        return values
+        in_order: tuple[Any, ...] = self._in_order(ready)
+        return in_order
+
+
+def _compile(dialect: Dialect, types: _Types, build: Build, size: int) -> str:
+    """The statement for `size` rows, whose values follow one another in the order of `types`."""
+    columns = [column(name, type_) for name, type_ in types.items()]
+    rows = [tuple(bindparam(f"{name}_{number}", type_=types[name]) for name in types) for number in range(size)]
+    # A leading WITH would keep the driver from counting rows, so the expression stands inside a subquery.
+    given = select(values(*columns).data(rows).cte("rows", nesting=True)).subquery("given")
+    return str(build(dict(given.c.items())).compile(dialect=dialect))
+
+
+def _group_sizes(count: int) -> Iterator[int]:
+    """Powers of two that sum up to `count`, so that a handful of prepared statements serves every number of rows."""
+    while count:
+        size = min(_LARGEST_GROUP, 1 << count.bit_length() - 1)
+        yield size
+        count -= size
 
 
 def insert_missing(conn: Connection, table: Table, rows: Sequence[_Row]) -> int:
@@ -94,10 +115,10 @@ def chunks(values: Iterable[_T], size: int = 500) -> Iterator[list[_T]]:
 @lru_cache(maxsize=64)
 def _insertion(dialect: Dialect, table: Table, names: tuple[str, ...]) -> ForEach:
     def build(given: Mapping[str, ColumnElement[Any]]) -> UpdateBase:
+        rows = select(*(given[name] for name in names))
         if dialect.name == "postgresql":
-            rows = select(*(given[name] for name in names))
             return postgresql.insert(table).from_select(list(names), rows).on_conflict_do_nothing()
-        return sqlite.insert(table).values({name: given[name] for name in names}).on_conflict_do_nothing()
+        return sqlite.insert(table).from_select(list(names), rows.where(true())).on_conflict_do_nothing()
 
     return ForEach(dialect, {name: table.c[name].type for name in names}, build)
 
