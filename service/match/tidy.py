@@ -1,7 +1,7 @@
 """The view of a text that rules match: what the carrier added is taken away, and offsets still lead back.
 
-Carriers colour logs, escape JSON (once or more), escape HTML and end lines with CRLF. All of it is undone here, once,
-so that a rule describes a plain sentence.
+Carriers colour logs, escape JSON (once or more), escape HTML, close a tag behind the last word and end lines with CRLF.
+All of it is undone here, once, so that a rule describes a plain sentence.
 """
 
 import re
@@ -14,6 +14,7 @@ _JSON_ESCAPE = re.compile(r'\\(?:(["\\/bfnrt])|u([0-9a-fA-F]{4}))')
 _LINE_ESCAPE = re.compile(r"\\(?:r\\n|[nt])")
 _WINDOWS_PATH = re.compile(r"[A-Za-z]:\\")
 _HTML = re.compile(r"&(quot|#34|#x22|apos|#39|#x27|#039|lt|#60|gt|#62|amp|nbsp);", re.IGNORECASE)
+_CLOSING_TAG = re.compile(r"</(?:pre|code|span|td|li|b|strong|em)>", re.IGNORECASE)
 _JSON_CHARS = {"b": " ", "f": " ", "n": "\n", "r": "", "t": "\t"}
 _HTML_CHARS = {
     "quot": '"', "#34": '"', "#x22": '"', "apos": "'", "#39": "'", "#x27": "'", "#039": "'",
@@ -51,6 +52,8 @@ def tidy(text: str) -> View:
         view = _substitute(view, _ANSI, lambda _: "")
     if "\\" in view.text:
         view = _undo_json(view)
+    if "</" in view.text:
+        view = _substitute(view, _CLOSING_TAG, lambda _: " ")
     for _ in range(2):
         if "&" in view.text and ";" in view.text:
             view = _substitute(view, _HTML, lambda found: _HTML_CHARS[found.group(1).lower()])
