@@ -69,18 +69,18 @@ class Ingest:
         try:
             outcome, reply = await self._take(live, f"/{rest}" if rest else "", scope, receive)
         except Refused as refusal:
-            self._metrics.deliveries.labels(label, refusal.outcome).inc()
+            self._metrics.delivery_counter(label, refusal.outcome).inc()
             log.info("delivery refused", connection=label, outcome=refusal.outcome, status=refusal.status)
             await _send_refusal(refusal, receive, send)
         except Gone:
-            self._metrics.deliveries.labels(label, "cut").inc()
+            self._metrics.delivery_counter(label, "cut").inc()
         except Exception:
-            self._metrics.deliveries.labels(label, "error").inc()
+            self._metrics.delivery_counter(label, "error").inc()
             log.exception("delivery failed", connection=label)
             detail = "Something broke inside the service; the delivery was not accepted. Send it again."
             await _send_refusal(Refused("error", 500, "internal-error", detail), receive, send)
         else:
-            self._metrics.deliveries.labels(label, outcome).inc()
+            self._metrics.delivery_counter(label, outcome).inc()
             self._metrics.delivery_seconds.observe(time.perf_counter() - started)
             await _send(send, reply)
 
@@ -165,9 +165,9 @@ def open_delivery(live: LiveConnection, delivery: Delivery) -> Parsed | Unparsed
 def count_accepted(metrics: Metrics, connection: str, accepted: Sequence[Accepted]) -> None:
     """Count events by newness and new ones by what the rules said."""
     for one in accepted:
-        metrics.events.labels(connection, "duplicate" if one.duplicate else "new").inc()
+        metrics.event_counter(connection, "duplicate" if one.duplicate else "new").inc()
         if not one.duplicate:
-            metrics.matches.labels(one.match.verdict if one.match else "none").inc()
+            metrics.match_counter(one.match.verdict if one.match else "none").inc()
 
 
 def accepted_document(accepted: Sequence[Accepted]) -> dict[str, Any]:
@@ -190,7 +190,7 @@ def _accepted_event(one: Accepted) -> dict[str, Any]:
 
 def _filled(reply: Reply, accepted: Sequence[Accepted]) -> Reply:
     if reply.status == 202 and not reply.body:
-        return replace(reply, body=_ENCODE(accepted_document(accepted)))
+        return Reply(202, _ENCODE(accepted_document(accepted)), reply.content_type, reply.headers)
     return reply
 
 
