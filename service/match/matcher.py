@@ -161,8 +161,13 @@ class Matcher:
 def choose(candidates: Iterable[Candidate]) -> Candidate | None:
     """The winner of docs/rules.md, "Which rule wins"."""
     matching = list(candidates)
-    standing = [c for c in matching if not any(other.ready.beats(c.ready) for other in matching)]
+    standing = [c for c in matching if not any(_outdoes(other.ready, c.ready) for other in matching)]
     return min(standing or matching, key=lambda candidate: candidate.rank, default=None)
+
+
+def _outdoes(one: ReadyRule, other: ReadyRule) -> bool:
+    """Two rules that supersede each other cancel out, so that neither leaves the field to a third."""
+    return one.beats(other) and not other.beats(one)
 
 
 def contradicted(rule: Rule, context: Mapping[str, Any]) -> str | None:

@@ -46,6 +46,13 @@ def test_a_pack_can_supersede_a_whole_system(make_pack: MakePack) -> None:
     assert winner("ledger refuses ada: read and everything else", broad, own) == "ledger.denied"
 
 
+def test_rules_that_supersede_each_other_leave_the_field_to_no_third(make_pack: MakePack) -> None:
+    general = make_pack("general", header={"layer": "general"}, denied={"patterns": ["refuses ada"]})
+    disk = make_pack("disk", header={"supersedes": ["ledger.*"]}, denied={"patterns": ["refuses"]})
+    own = make_pack("ledger", header={"supersedes": ["disk.*"]}, denied={"patterns": ["ledger refuses"]})
+    assert winner("ledger refuses ada", general, disk, own) == "ledger.denied"
+
+
 def test_a_general_rule_never_beats_a_systems_own(make_pack: MakePack) -> None:
     general = make_pack("general", header={"layer": "general"}, denied={"patterns": ["ledger refuses ada: read"]})
     own = make_pack("ledger", denied={"patterns": ["refuses"]})
