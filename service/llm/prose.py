@@ -43,7 +43,7 @@ _VENDORS = (
     *("azure.com", "cloudflare.com", "docker.com", "elastic.co", "github.com", "gitlab.com", "google.com"),
     *("googleapis.com", "groq.com", "grafana.com", "hashicorp.com", "heroku.com", "huggingface.co", "kubernetes.io"),
     *("microsoft.com", "mongodb.com", "mysql.com", "nginx.org", "notion.so", "okta.com", "openai.com", "openrouter.ai"),
-    *("oracle.com", "postgresql.org", "pypi.org", "npmjs.com", "rabbitmq.com", "redhat.com", "redis.io", "sentry.io"),
+    *("oracle.com", "postgresql.org", "npmjs.com", "rabbitmq.com", "redhat.com", "redis.io", "sentry.io"),
     *("shopify.com", "slack.com", "snowflake.com", "stripe.com", "twilio.com", "vaultproject.io", "x.ai", "zoom.us"),
 )
 _TRAPS = (
