@@ -150,7 +150,7 @@ def show(client: httpx.Client, recording: Recording) -> None:
         .raise_for_status()
         .json()["items"][0]
     )
-    failure = client.get(f"/api/v1/failures/{newest['id']}").raise_for_status().json()
+    failure = settled(client, newest["id"])
     analysis = failure["analysis"]
     if analysis is None:
         console.print(f"{failure['title']}\n  {failure['analysis_note'] or 'A model is being asked.'}\n", markup=False)
@@ -158,6 +158,16 @@ def show(client: httpx.Client, recording: Recording) -> None:
     events = client.get(f"/api/v1/failures/{newest['id']}/events").raise_for_status().json()["items"]
     text = next(event["text"] for event in events if event["id"] == analysis["event_id"])
     print_answer(Answer.model_validate({name: analysis[name] for name in Answer.model_fields}), text)
+
+
+def settled(client: httpx.Client, failure_id: str) -> dict[str, Any]:
+    """The failure, once a rule has answered it or the worker has said what becomes of it."""
+    deadline = time.monotonic() + 30
+    while True:
+        failure: dict[str, Any] = client.get(f"/api/v1/failures/{failure_id}").raise_for_status().json()
+        if failure["analysis"] or failure["analysis_note"] or time.monotonic() > deadline:
+            return failure
+        time.sleep(0.1)
 
 
 def sign_anew(recording: Recording) -> dict[str, str]:
