@@ -142,6 +142,7 @@ def environment(kind: ArtifactKind | None, dialect: str = "ansi") -> ImmutableSa
         literal=_literal,
         ident=lambda value: _Raw(_quote_identifier(value if isinstance(value, _Placeholder) else str(value), dialect)),
         keyword=_keyword,
+        number=_number,
         path=lambda value: _Raw(quote(_clean(str(value)), safe="")),
         search=_search,
         blank_as_none=lambda value: None if value == "" else value,
@@ -179,6 +180,12 @@ def _keyword(value: Any) -> _Raw:
         return _Raw(value)
     if not _KEYWORD.match(str(value)):
         raise UnsafeValue(f"{str(value)[:60]!r} is not a plain keyword")
+    return _Raw(str(value))
+
+
+def _number(value: Any) -> _Raw:
+    if not re.fullmatch(r"[0-9]{1,20}", str(value)):
+        raise UnsafeValue(f"{str(value)[:60]!r} is not a number")
     return _Raw(str(value))
 
 
@@ -247,29 +254,51 @@ _PLAIN_NAME = {
     "oracle": re.compile(r"[A-Za-z][A-Za-z0-9_$#]*\Z"),
     "ansi": re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z"),
 }
-_RESERVED = frozenset(
-    "all analyse analyze and any array as asc check column constraint create default desc distinct do else end except "
-    "false fetch for foreign from grant group having in index into key limit not null offset on only or order primary "
-    "references role select session_user some table then to true union unique user using values view when where "
-    "with".split()
+# What some dialect reserves; a quoted name is right in all of them.
+RESERVED_WORDS = frozenset(
+    "abort action add after all alter always analyse analyze and any array as asc asymmetric attach authorization "
+    "autoincrement before begin between bigint binary both by call cascade case cast change char character check "
+    "collate collation column commit concurrently condition conflict constraint continue convert create cross "
+    "current_catalog current_date current_role current_schema current_time current_timestamp current_user cursor "
+    "database databases dec decimal declare default deferrable deferred delayed delete desc describe detach "
+    "distinct div do double drop dual each else elseif enclosed end escaped except exclude exclusive exists exit "
+    "explain fail false fetch filter first float following for force foreign freeze from full fulltext generated "
+    "get glob grant group grouping groups having high_priority if ignore ilike immediate in index indexed infile "
+    "initially inner insert instead int integer intersect interval into is isnull iterate join key keys kill last "
+    "lateral leading leave left like limit linear lines load localtime localtimestamp lock long loop match "
+    "materialized mod modifies natural no not nothing notnull null nulls offset on only optimize option or order "
+    "others out outer over overlaps partition placing plan pragma preceding precision primary procedure purge query "
+    "raise range rank read real recursive references regexp reindex release rename repeat replace require resignal "
+    "restrict returning revoke right rlike role rollback row rows savepoint schema schemas select sensitive "
+    "separator session_user set show signal similar smallint some spatial sql ssl starting stored straight_join "
+    "symmetric system table tablesample temp temporary terminated then ties tinyint to trailing transaction trigger "
+    "true unbounded undo union unique unlock unsigned update usage use user using vacuum values varchar variadic "
+    "varying verbose view virtual when where while window with within without write xor zerofill".split()
 )
-_NAME_PARTS = re.compile(r"\"((?:[^\"]|\"\")+)\"|`([^`]+)`|\[([^\]]+)\]|([^.\"`\[]+)")
+_NAME_PARTS = re.compile(r"\"((?:[^\"]|\"\")+)\"|`((?:[^`]|``)+)`|\[([^\]]+)\]|([^.\"`\[]+)")
 
 
 def _sql_writer(dialect: str) -> Callable[[Any, list[str]], str]:
     def write(value: Any, used: list[str]) -> str:
-        parts = [next(p for p in found.groups() if p) for found in _NAME_PARTS.finditer(_clean(str(value)))]
+        parts = [_unquote(found) for found in _NAME_PARTS.finditer(_clean(str(value)))]
         if not parts:
             raise UnsafeValue("an empty name is not an identifier")
-        return ".".join(p if p in used else _quote_identifier(p.replace('""', '"'), dialect) for p in parts)
+        return ".".join(p if p in used else _quote_identifier(p, dialect) for p in parts)
 
     return write
+
+
+def _unquote(part: re.Match[str]) -> str:
+    quoted, ticked, *others = part.groups()
+    if quoted or ticked:
+        return quoted.replace('""', '"') if quoted else ticked.replace("``", "`")
+    return next(text for text in others if text)
 
 
 def _quote_identifier(name: str, dialect: str) -> str:
     if isinstance(name, _Placeholder):
         return name
-    if _PLAIN_NAME[dialect].match(name) and name.lower() not in _RESERVED:
+    if _PLAIN_NAME[dialect].match(name) and name.lower() not in RESERVED_WORDS:
         return name
     opening, closing = _QUOTES.get(dialect, ('"', '"'))
     return opening + _clean(name).replace(closing, closing * 2) + closing

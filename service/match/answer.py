@@ -19,7 +19,9 @@ from service.domain import (
 )
 from service.match.pattern import compile_pattern
 from service.match.tidy import View
+from service.proof.terraform import twin_of
 from service.render import (
+    MISSING,
     TemplateFault,
     UnsafeValue,
     evaluate,
@@ -166,12 +168,12 @@ class Match:
 
     def _field(self, name: str, source: str | None) -> str | None:
         if source is not None:
-            return " ".join(render(None, source, self.captured).split()) or None
+            return _stated(" ".join(render(None, source, self.captured).split()))
         held = self.captures.get(name)
         return str(held) if held not in (None, "") else None
 
     def _permissions(self) -> tuple[str, ...]:
-        named = (self._text(source) for source in self.rule.missing_permissions)
+        named = (_stated(self._text(source)) for source in self.rule.missing_permissions)
         return tuple(dict.fromkeys(name for name in named if name))
 
     def _fix(self) -> Fix:
@@ -195,7 +197,14 @@ class Match:
                 artifacts.append(self._artifact(template))
             except UnsafeValue as error:
                 dropped.append(f"No ready-made {template.kind}: {error}. Write it by hand.")
-        return artifacts, dropped
+        return artifacts + self._terraform_of(artifacts), dropped
+
+    def _terraform_of(self, artifacts: list[Artifact]) -> list[Artifact]:
+        """Each AWS policy once more as Terraform: many who may change a policy may do so only there."""
+        if not self.system.startswith("aws"):
+            return []
+        policies = (one for one in artifacts if one.kind is ArtifactKind.JSON_POLICY)
+        return [twin for one in policies if (twin := twin_of(one, self.principal, self.cause))]
 
     def _artifact(self, template: ArtifactTemplate) -> Artifact:
         dialect = self.ready.pack.sql_dialect
@@ -240,6 +249,11 @@ def build_match(
             ready.rule.derive, {**ready.pack.tables, **captures, "context": dict(context)}, strict=strict
         )
     return Match(ready, view, context, captures, spans)
+
+
+def _stated(value: str | None) -> str | None:
+    """None for a value that leans on a capture which the text did not give."""
+    return value if value and MISSING not in value else None
 
 
 def _derive(expressions: Mapping[str, str], values: Mapping[str, Any], *, strict: bool) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """The proof of every rule: what `whydenied rules check` and `make check` run. Each finding is one issue."""
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Set
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
@@ -13,14 +13,16 @@ from ruamel.yaml.error import YAMLError
 
 from service.domain import Answer, Artifact, ArtifactKind, Cause
 from service.match.answer import DENIAL, Match, build_match
-from service.match.matcher import Candidate, Matcher, ReadyRule, choose
+from service.match.matcher import Candidate, Matcher, ReadyRule, choose, filter_of
 from service.match.pattern import compile_pattern, reason_of
+from service.match.specificity import widen
 from service.match.tidy import tidy
+from service.proof.checker import find_excess, prove_answer
 from service.render import MISSING, TemplateFault, environment, is_plain
-from service.rules.grants import find_overbroad
 from service.rules.model import Example
 
 _ANSWER_FIELDS = ("principal", "action", "resource", "system", "missing_permissions")
+_MOST_PASSED, _EVERY = 0.1, 6
 _GUARDRAILS = frozenset({Cause.EXPLICIT_DENY, Cause.ORG_POLICY})
 
 
@@ -42,8 +44,25 @@ def check_rules(matcher: Matcher, clean_texts: Mapping[str, str], only: str | No
     for ready in chosen:
         broken = [Finding(ready.rule.id, problem) for problem in _static_problems(ready)]
         findings += broken or [Finding(ready.rule.id, problem) for problem in _proof_problems(matcher, ready)]
-    findings += [f for f in _clean_problems(matcher, clean_texts) if any(f.rule == r.rule.id for r in chosen)]
+    names = {ready.rule.id for ready in chosen}
+    findings += [f for f in _clean_problems(matcher, clean_texts) if f.rule in names]
+    some = [line.lower() for text in clean_texts.values() for line in text.splitlines()][::_EVERY]
+    findings += [Finding(r.rule.id, problem) for r in chosen for problem in _literal_problems(r, some)]
+    if only is not None:
+        findings += _foreign_problems(matcher, names)
     return findings
+
+
+def _foreign_problems(matcher: Matcher, names: Set[str]) -> Iterator[Finding]:
+    """What the full check would say of other rules' examples, because these rules match them."""
+    for ready in matcher.rules.values():
+        if ready.rule.id in names:
+            continue
+        for number, example in enumerate(ready.rule.examples, 1):
+            for rival in _rivals(ready, matcher.candidates(tidy(example.text), example.context)):
+                if rival.rule.id in names:
+                    problem = f"matches example {number} of {ready.rule.id} too: one of them must supersede the other"
+                    yield Finding(rival.rule.id, problem)
 
 
 def _static_problems(ready: ReadyRule) -> Iterator[str]:
@@ -143,11 +162,16 @@ def _rival_problems(ready: ReadyRule, own: Candidate, candidates: list[Candidate
     winner = choose(candidates)
     if winner is not own and winner is not None:
         yield f"is won by {winner.ready.rule.id}; narrow one of them or supersede it"
-    for other in candidates:
-        same_layer = other.ready.is_general == ready.is_general
-        if other is own or not same_layer or ready.beats(other.ready) or other.ready.beats(ready):
-            continue
-        yield f"is matched by {other.ready.rule.id} too: one of them must supersede the other"
+    for rival in _rivals(ready, candidates):
+        yield f"is matched by {rival.rule.id} too: one of them must supersede the other"
+
+
+def _rivals(ready: ReadyRule, candidates: list[Candidate]) -> Iterator[ReadyRule]:
+    """The other rules of its layer that match its text, where neither supersedes the other."""
+    for other in (candidate.ready for candidate in candidates):
+        same_layer = other.is_general == ready.is_general
+        if other is not ready and same_layer and not ready.beats(other) and not other.beats(ready):
+            yield other
 
 
 def _difference_problems(example: Example, match: Match, answer: Answer) -> Iterator[str]:
@@ -172,13 +196,14 @@ def _answer_problems(answer: Answer, text: str) -> Iterator[str]:
         yield "has no evidence"
     if MISSING in answer.model_dump_json():
         yield f"writes {MISSING}: guard the value with {{% if %}} or use | placeholder"
-    for artifact in answer.fix.artifacts if answer.fix else ():
+    for artifact, proof in zip(answer.fix.artifacts if answer.fix else (), prove_answer(answer, text), strict=True):
         yield from artifact_problems(artifact)
+        yield from (f"artifact {artifact.title!r} {fault}" for fault in proof.faults)
 
 
 def artifact_problems(artifact: Artifact) -> Iterator[str]:
     """What is wrong with a rendered artifact: too broad, or not in its language."""
-    for reason in find_overbroad(artifact.kind, artifact.content):
+    for reason in find_excess(artifact.kind, artifact.content):
         yield f"artifact {artifact.title!r} {reason}"
     parse = _SYNTAX.get(artifact.kind)
     problem = parse(artifact.content) if parse else None
@@ -213,6 +238,17 @@ def _clean_problems(matcher: Matcher, clean_texts: Mapping[str, str]) -> Iterato
         for number, line in enumerate(text.splitlines(), 1):
             for candidate in matcher.candidates(tidy(line), {}):
                 yield Finding(candidate.ready.rule.id, f"fires on the clean log {name}:{number}: {line[:120]!r}")
+
+
+def _literal_problems(ready: ReadyRule, lines: list[str]) -> Iterator[str]:
+    """A pattern without a rare literal has to be tried on almost every text; the filter in front is for nothing."""
+    for number, alternative in enumerate(ready.alternatives, 1):
+        part = filter_of([widen(alternative.text)])
+        part.Compile()
+        passed = sum(bool(part.Match(line, potential=True)) for line in lines)
+        if passed > _MOST_PASSED * len(lines):
+            share = f"{passed} of {len(lines)} clean lines hold the literals of pattern {number}"
+            yield f"{share}: give each of its alternatives a literal of 4 letters or more that is rare"
 
 
 def read_clean_texts(folder: Path) -> dict[str, str]:

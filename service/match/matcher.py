@@ -19,8 +19,9 @@ from service.match.tidy import View, tidy
 from service.rules.load import RuleError
 from service.rules.model import Matches, Pack, Rule, version_of
 
-_PATTERNS_PER_FILTER = 800
-"""RE2 keeps a filter's literals in one automaton of a fixed size; some 2,000 of our patterns fill it."""
+_PATTERNS_PER_FILTER = 1_600
+"""Each filter reads the whole text, so few are fast; RE2 keeps a filter's literals in one automaton of a fixed size,
+which some 2,000 of our patterns fill."""
 
 
 @dataclass(frozen=True)
@@ -97,29 +98,28 @@ class Matcher:
         self.packs = tuple(packs)
         self.rules: dict[str, ReadyRule] = {}
         self._owners: list[tuple[ReadyRule, int]] = []
-        self._filters: list[Any] = []
+        open_filters: list[tuple[Any, list[str]]] = []
         for pack in packs:
             for rule in pack.rules:
-                self._add(pack, rule)
-        for part in self._filters:
-            part.Compile()
+                self._add(pack, rule, open_filters)
+        self._filters: list[tuple[int, Any]] = []
+        for number, (part, patterns) in enumerate(open_filters):
+            self._filters += _compiled(part, patterns, number * _PATTERNS_PER_FILTER)
 
-    def _add(self, pack: Pack, rule: Rule) -> None:
+    def _add(self, pack: Pack, rule: Rule, filters: list[tuple[Any, list[str]]]) -> None:
         ready = ReadyRule(rule, pack, version_of(pack, rule), tuple(Alternative(text) for text in rule.pattern_texts))
         self.rules[rule.id] = ready
         for index, alternative in enumerate(ready.alternatives):
+            if len(self._owners) % _PATTERNS_PER_FILTER == 0:
+                filters.append((re2.Filter(), []))
+            part, patterns = filters[-1]
             try:
                 check_repeats(alternative.text)
-                self._open_filter().Add(widen(alternative.text), options())
+                patterns.append(widen(alternative.text))
+                part.Add(patterns[-1], options())
             except (re2.error, ValueError) as error:
                 raise RuleError(f"{pack.system}.yaml {rule.id}: pattern {index + 1}: {reason_of(error)}") from None
             self._owners.append((ready, index))
-
-    def _open_filter(self) -> Any:
-        """The filter that takes the next pattern; a new one where the last is full."""
-        if len(self._owners) % _PATTERNS_PER_FILTER == 0:
-            self._filters.append(re2.Filter())
-        return self._filters[-1]
 
     def match(self, text: str, context: Mapping[str, Any]) -> Match | None:
         """The match of the winning rule, or None where no rule knows the text."""
@@ -141,8 +141,8 @@ class Matcher:
 
     def _hits(self, text: str) -> list[int]:
         """Which patterns have all their literals in the text, in the order in which they were added."""
-        parts = (part.Match(text, potential=True) for part in self._filters)
-        return [n * _PATTERNS_PER_FILTER + hit for n, hits in enumerate(parts) for hit in sorted(hits or ())]
+        parts = ((first, part.Match(text, potential=True)) for first, part in self._filters)
+        return [first + hit for first, hits in parts for hit in sorted(hits or ())]
 
     def _try(
         self, ready: ReadyRule, indexes: list[int], view: View, data: bytes, context: Mapping[str, Any]
@@ -156,6 +156,27 @@ class Matcher:
         if contradicted(ready.rule, context) or any(veto.search(data) for veto in ready.vetoes):
             return None
         return Candidate(ready, ready.alternatives[index], found.start(), view)
+
+
+def _compiled(part: Any, patterns: Sequence[str], first: int) -> list[tuple[int, Any]]:
+    """The filter, with the number of its first pattern; or its halves where RE2 has no room for so many literals."""
+    try:
+        part.Compile()
+    except re2.error:
+        if len(patterns) < 2:
+            raise
+        middle = len(patterns) // 2
+        halves = (patterns[:middle], first), (patterns[middle:], first + middle)
+        return [found for half, at in halves for found in _compiled(filter_of(half), half, at)]
+    return [(first, part)]
+
+
+def filter_of(patterns: Sequence[str]) -> Any:
+    """An RE2 filter of widened patterns, still to be compiled."""
+    part = re2.Filter()
+    for pattern in patterns:
+        part.Add(pattern, options())
+    return part
 
 
 def choose(candidates: Iterable[Candidate]) -> Candidate | None:

@@ -1,7 +1,7 @@
 """The view of a text that rules match: what the carrier added is taken away, and offsets still lead back.
 
-Carriers colour logs, escape JSON (once or more), escape HTML, close a tag behind the last word and end lines with CRLF.
-All of it is undone here, once, so that a rule describes a plain sentence.
+Carriers colour logs, escape JSON (once or more), print Python's bytes (`b'…'`), escape HTML, close a tag behind the
+last word and end lines with CRLF. All of it is undone here, once, so that a rule describes a plain sentence.
 """
 
 import re
@@ -12,6 +12,7 @@ from dataclasses import dataclass
 _ANSI = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[@-Z\\-_])|\r(?=\n)")
 _JSON_ESCAPE = re.compile(r'\\(?:(["\\/bfnrt])|u([0-9a-fA-F]{4}))')
 _LINE_ESCAPE = re.compile(r"\\(?:r\\n|[nt])")
+_PYTHON_QUOTE = re.compile(r"\\{1,3}'")
 _WINDOWS_PATH = re.compile(r"[A-Za-z]:\\")
 _HTML = re.compile(r"&(quot|#34|#x22|apos|#39|#x27|#039|lt|#60|gt|#62|amp|nbsp);", re.IGNORECASE)
 _CLOSING_TAG = re.compile(r"</(?:pre|code|span|td|li|b|strong|em)>", re.IGNORECASE)
@@ -35,7 +36,7 @@ class View:
     def origin(self, position: int) -> int:
         """The offset in the original text of a position in the view."""
         if len(self.starts) == 1:
-            return position
+            return position + self.shifts[0]
         return position + self.shifts[bisect_right(self.starts, position) - 1]
 
     def origin_span(self, start: int, end: int) -> tuple[int, int]:
@@ -50,10 +51,16 @@ def tidy(text: str) -> View:
     view = View(text if text.isascii() else text.encode("utf-8", "replace").decode(), text)
     if "\x1b" in text or "\r" in text:
         view = _substitute(view, _ANSI, lambda _: "")
+    if "\\&" in view.text:
+        view = _undo_html(view)  # escaped as JSON first, as HTML afterwards
     if "\\" in view.text:
         view = _undo_json(view)
     if "</" in view.text:
         view = _substitute(view, _CLOSING_TAG, lambda _: " ")
+    return _undo_html(view)
+
+
+def _undo_html(view: View) -> View:
     for _ in range(2):
         if "&" in view.text and ";" in view.text:
             view = _substitute(view, _HTML, lambda found: _HTML_CHARS[found.group(1).lower()])
@@ -65,6 +72,8 @@ def _undo_json(view: View) -> View:
         if '\\"' not in view.text:
             break
         view = _substitute(view, _JSON_ESCAPE, _json_char)
+    if "\\'" in view.text:
+        view = _substitute(view, _PYTHON_QUOTE, lambda _: "'")
     if "\\n" in view.text and not _WINDOWS_PATH.search(view.text):
         view = _substitute(view, _LINE_ESCAPE, lambda found: "\t" if found.group().endswith("t") else "\n")
     return view

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from urllib.parse import unquote
 
 from service.redact.headers import read_authorization, read_cookies
 from service.redact.keys import Key, Strength, classify
@@ -18,6 +19,9 @@ _FOLLOWING = frozenset(":=>%&\\\"'`],; \t\r\n")
 _TAIL = re.compile(r"(?:[a-z0-9_]|[.-](?=[a-z0-9_])){0,44}")
 _NAME_CHARACTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-"
 _LONGEST_PREFIX = 48
+_FEW_ESCAPES = 4
+_TICKET = re.compile(r"[A-Za-z0-9_.+=%~-]{20,}")
+_LONG_RUN = 16
 _ESCAPED = re.compile(r"[nrtbf]|u00[0-9a-fA-F]{2}")
 _QUALIFIER = re.compile(r"(?<![A-Za-z])((?i:api|access|account|secret|private|auth|encryption|signing) )$")
 _SEPARATOR = re.compile(
@@ -70,7 +74,13 @@ def find_assigned(stem: str, view: View) -> Iterator[Span]:
 
 def is_secret_attribute(key: Key, value: str) -> bool:
     """Whether the whole string under a key of a structured attribute is a secret."""
-    return _is_assigned_secret(key, hollow(value))
+    return not _is_session_name(key, value) and _is_assigned_secret(key, hollow(value))
+
+
+def _is_session_name(key: Key, content: str) -> bool:
+    """Whether it names a session, as roles and jobs do, and is no ticket to one."""
+    ticket = _TICKET.fullmatch(content) and looks_random(content, _LONG_RUN)
+    return key.kind == "session" and key.strength is Strength.MAYBE and not ticket
 
 
 def _spans_after(text: str, start: int, end: int) -> Iterator[Span]:
@@ -118,12 +128,17 @@ def _spans_of_value(text: str, start: int, key: Key, separator: re.Match[str]) -
     assign = separator["assign"] or ""
     exported = assign == "=" and not separator["gap"] and _ENVIRONMENT.match(text, start) and _starts_line(text, start)
     value = read_value(text, position, encoded=assign.startswith("%"), word=bool(exported))
-    if value and _decide(text, start, key, separator, value):
+    content = _read_through(text[value.start : value.end]) if value else ""
+    if value and not _is_session_name(key, content) and _decide(text, start, key, separator, value, content):
         yield Span(value.start, whole_end(text, value), key.kind)
 
 
-def _decide(text: str, start: int, key: Key, separator: re.Match[str], value: Value) -> bool:
-    content = text[value.start : value.end]
+def _read_through(content: str) -> str:
+    """A value that is percent-encoded as a whole, decoded."""
+    return unquote(content, errors="replace") if content.count("%") > _FEW_ESCAPES else content
+
+
+def _decide(text: str, start: int, key: Key, separator: re.Match[str], value: Value, content: str) -> bool:
     flag = text[start] == "-" and text[start - 1 : start] in ("", " ", "\t", "\n", '"', "'", "[")
     if separator["blank"]:
         return _is_flag_secret(key, content) if flag else _is_prose_secret(key, content)

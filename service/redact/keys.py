@@ -98,6 +98,7 @@ _SINGLE = {
     "authorization": Key("authorization", Strength.SURE),
     **dict.fromkeys(("cookie", "cookies"), Key("cookie", Strength.SURE)),
     **dict.fromkeys(("sig", "signature", "hmac"), Key("signature", Strength.MAYBE)),
+    "session": Key("session", Strength.MAYBE),
     **dict.fromkeys(
         ("auth", "credential", "credentials", "jwt", "assertion", "pass", "samlresponse", "bearer"),
         Key("credential", Strength.MAYBE),

@@ -1,5 +1,6 @@
 """Masks secrets before the first write and before any prompt; what cannot be checked is not let through."""
 
+import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -21,6 +22,14 @@ from service.redact.values import hollow, looks_random
 _ROUNDS = 3
 _CROWDED = 512
 _MOST_KNOWN = 64
+_BREAK = r"(?:\r?\n|\\n)[ \t]{0,40}"
+_END = r"""(?=["'\s\\,;)}\]]|\Z)"""
+_JOINED = re.compile(
+    rf"""(?:\\{_BREAK}|["'][ ]?[+.]?[ ]?\\?{_BREAK}(?:[+.][ ])?["'])"""
+    rf"(?P<rest>[A-Za-z0-9+/_.%~-]{{4,512}}={{0,2}}){_END}"
+)
+_WRAPPED = re.compile(rf"{_BREAK}(?P<rest>[A-Za-z0-9+/_-]{{12,512}}={{0,2}}){_END}")
+_MOST_LINES = 200
 _SHORTEST_KNOWN = 12
 _MEMORY = 128 << 20
 
@@ -126,7 +135,8 @@ class Redactor:
         if not hits:
             return []
         view = view_of(text)
-        return _merge([span for hit in sorted(hits) for span in self._detectors[hit].find(view)])
+        spans = _merge([span for hit in sorted(hits) for span in self._detectors[hit].find(view)])
+        return _merge([*spans, *_continued(view.text, spans)])
 
     def _mask_spans(self, text: str, spans: list[Span]) -> str:
         pieces, position = [], 0
@@ -138,6 +148,18 @@ class Redactor:
     def _mask(self, kind: str, secret: str) -> str:
         digest = blake2b(_encode(secret), key=self._key, digest_size=2).hexdigest()
         return f"[redacted:{kind}:{digest}]"
+
+
+def _continued(text: str, spans: list[Span]) -> Iterator[Span]:
+    """What stands on the next lines of a secret that a line break cut: joined by its syntax, or looking as random."""
+    for span in spans:
+        end = span.end
+        for _ in range(_MOST_LINES):
+            found = _JOINED.match(text, end) or _WRAPPED.match(text, end)
+            if not found or (found.re is _WRAPPED and not looks_random(found["rest"])):
+                break
+            end = found.end("rest")
+            yield Span(found.start("rest"), end, span.kind)
 
 
 def _occurrences(text: str, value: str, kind: str) -> Iterator[Span]:

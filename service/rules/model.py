@@ -3,6 +3,7 @@
 import hashlib
 import json
 from fnmatch import fnmatchcase
+from functools import cached_property
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
@@ -115,7 +116,10 @@ class Rule(Strict):
 
 
 class Pack(Strict):
-    """All rules of one system. `supersedes` of the pack holds for each of its rules."""
+    """All rules of one system. `supersedes` of the pack holds for each of its rules.
+
+    In an `ordered` pack each rule also supersedes those that stand below it.
+    """
 
     format: Literal[1]
     system: str = Field(pattern=r"^[a-z][a-z0-9-]*$")
@@ -123,6 +127,7 @@ class Pack(Strict):
     layer: Literal["system", "general"] = "system"
     sql_dialect: Literal["postgresql", "mysql", "mssql", "oracle", "ansi"] = "ansi"
     supersedes: tuple[str, ...] = ()
+    ordered: bool = False
     tables: dict[str, dict[str, Any]] = {}
     shared: Any = None
     rules: tuple[Rule, ...] = Field(min_length=1)
@@ -140,8 +145,15 @@ class Pack(Strict):
             seen.add(rule.id)
         return self
 
+    @cached_property
+    def _places(self) -> dict[str, int]:
+        return {rule.id: place for place, rule in enumerate(self.rules)}
+
     def beats(self, rule: Rule, other_id: str) -> bool:
-        return rule.beats(other_id) or any(fnmatchcase(other_id, wanted) for wanted in self.supersedes)
+        """Whether a rule of this pack supersedes the other, by its own word, the pack's, or the pack's order."""
+        if rule.beats(other_id) or any(fnmatchcase(other_id, wanted) for wanted in self.supersedes):
+            return True
+        return self.ordered and self._places.get(other_id, -1) > self._places[rule.id]
 
 
 def version_of(pack: Pack, rule: Rule) -> str:

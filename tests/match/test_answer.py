@@ -94,6 +94,19 @@ def test_what_the_event_does_not_say_is_a_listed_placeholder() -> None:
     assert placeholders == ("ROLE_NAME",)
 
 
+def test_a_field_that_leans_on_what_the_event_does_not_say_is_left_out(make_pack: Callable[..., Pack]) -> None:
+    rule = {
+        "patterns": [r"refuses(?: (?P<principal>ada))?(?:: (?P<right>\w+))?"],
+        "action": "{{ right }}",
+        "resource": "ledger of {{ principal }}",
+        "missing_permissions": ["{{ right }} on the ledger"],
+    }
+    held = answer(make_pack("ledger", denied=rule), "ledger refuses")
+    assert (held.action, held.resource, held.missing_permissions) == (None, None, ())
+    full = answer(make_pack("ledger", denied=rule), "ledger refuses ada: read")
+    assert (full.action, full.resource, full.missing_permissions) == ("read", "ledger of ada", ("read on the ledger",))
+
+
 def test_an_artifact_that_cannot_hold_a_value_is_left_out_and_said(make_pack: Callable[..., Pack]) -> None:
     fix = {
         "summary": "Let {{ principal }} in.",

@@ -70,3 +70,17 @@ def test_a_fallback_of_the_same_pack_is_no_rival(make_pack: Callable[..., Pack])
 def test_finds_a_rule_that_fires_on_a_healthy_log(make_pack: Callable[..., Pack]) -> None:
     found = problems(make_pack("ledger", denied=GOOD), clean="start\nledger refuses ada: read\n")
     assert found == ["fires on the clean log clean.txt:2: 'ledger refuses ada: read'"]
+
+
+def test_finds_a_pattern_that_the_filter_cannot_leave_out(make_pack: Callable[..., Pack]) -> None:
+    vague = {**GOOD, "patterns": [*GOOD["patterns"], r"(?P<principal>\w+) (?:is|no|in) [a-z]* refuses?d"]}
+    clean = "\n".join(f"worker {number} is in its room, nobody refused" for number in range(60))
+    [found] = problems(make_pack("ledger", denied=vague), clean=clean)
+    assert "10 of 10 clean lines hold the literals of pattern 2" in found
+
+
+def test_of_one_system_it_shows_the_rivals_in_others_too(make_pack: Callable[..., Pack]) -> None:
+    rival = {"patterns": ["refuses ada"], "examples": [{"text": "disk refuses ada", "expect": {}}]}
+    matcher = Matcher([make_pack("ledger", denied=GOOD), make_pack("disk", denied=rival)])
+    found = [finding.problem for finding in check_rules(matcher, {}, only="disk")]
+    assert found == ["matches example 1 of ledger.denied too: one of them must supersede the other"]

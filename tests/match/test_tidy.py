@@ -1,10 +1,11 @@
 """The view that rules match: what a carrier adds is undone, and offsets lead back to the text as sent."""
 
+import html
 import json
 import time
 
 import pytest
-from hypothesis import assume, given
+from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
 from service.match.tidy import tidy
@@ -22,11 +23,28 @@ SENTENCE = 'User "ada" may not read\nthe "ledger"'
         SENTENCE.replace("User", "\x1b[1;31mUser\x1b[0m"),
         SENTENCE.replace('"', "&quot;"),
         SENTENCE.replace('"', "&amp;#34;"),
+        html.escape(json.dumps({"msg": SENTENCE})),
+        html.escape(json.dumps({"log": json.dumps({"msg": SENTENCE})})),
     ],
-    ids=["json", "json twice", "json three times", "crlf", "ansi", "html", "html twice"],
+    ids=[
+        "json",
+        "json twice",
+        "json three times",
+        "crlf",
+        "ansi",
+        "html",
+        "html twice",
+        "json, html",
+        "json twice, html",
+    ],
 )
 def test_undoes_the_carrier(carried: str) -> None:
     assert SENTENCE in tidy(carried).text
+
+
+def test_undoes_the_quotes_of_printed_python_bytes() -> None:
+    body = b"Permission 'ledger.read' denied on resource \"ledger\""
+    assert "Permission 'ledger.read' denied" in tidy(f"upstream said {body!r}").text
 
 
 def test_leaves_a_windows_path_alone() -> None:
@@ -48,6 +66,7 @@ def test_offsets_of_untouched_words_lead_back_to_them(noise: str, word: str) -> 
     assert text[begin:end] == word
 
 
+@example("\x1b\\0\\n")  # what is taken away at the very start moves all that follows
 @given(st.text(alphabet='a"\\u0&;lt\x1b[]mn\r\n', max_size=120))
 def test_every_offset_stays_inside_the_original_and_never_goes_back(text: str) -> None:
     view = tidy(text)

@@ -217,10 +217,64 @@ def _coloured(says: str) -> str:
     return f"\x1b[31mERROR\x1b[0m 2031-01-01T00:00:00Z job=7 \x1b[1m{says}\x1b[0m\r\n"
 
 
+def _dotnet(says: str) -> str:
+    inner = "Amazon.Runtime.Internal.HttpErrorResponseException: Exception of that type was thrown."
+    return f"Amazon.X.AmazonXException: {says}\n ---> {inner}\n   at Amazon.Runtime.HttpWebRequestMessage.GetResponse()"
+
+
+def _php(says: str) -> str:
+    body = f"<ErrorResponse><Error><Code>AccessDenied</Code><Message>{says}</Message></Error></ErrorResponse>"
+    head = 'Error executing "Ask" on "https://x.eu-west-1.amazonaws.com"; AWS HTTP error: Client error: 403 Forbidden'
+    return f"PHP Fatal error: Uncaught Aws\\Exception\\AwsException: {head} AccessDenied (client): {says} - {body}"
+
+
+def _json_body(says: str) -> str:
+    return json.dumps({"__type": "com.amazon.coral.service#AccessDeniedException", "Message": says})
+
+
+def _cdk(says: str) -> str:
+    row = "shop |  3/9 | 10:11:12 AM | CREATE_FAILED        | AWS::X::Thing | Thing (Thing1A2B)"
+    return f'{row} Resource handler returned message: "{says} (Service: X, Status Code: 403, Request ID: 7)"'
+
+
+def _serverless(says: str) -> str:
+    return f"Error:\nCREATE_FAILED: Thing (AWS::X::Thing)\n{says} (Service: X, Status Code: 403, Request ID: 7)\n"
+
+
+def _pulumi(says: str) -> str:
+    return f"error: 1 error occurred:\n\t* creating urn:pulumi:dev::app::aws:x/thing:Thing::t: {_go_v2(says)}\n"
+
+
+def _step_functions(says: str) -> str:
+    return json.dumps({"error": "X.AccessDeniedException", "cause": f"{says} (Service: X; Status Code: 403)"})
+
+
+def _event_bus(says: str) -> str:
+    detail = {"eventName": "Ask", "errorCode": "AccessDenied", "errorMessage": says}
+    return json.dumps({"source": "aws.x", "detail-type": "AWS API Call via CloudTrail", "detail": detail})
+
+
+def _controller_log(says: str) -> str:
+    return f'time="2031-01-01T00:00:00Z" level=error msg="AccessDenied: {says}\\n\\tstatus code: 403, request id: 7"'
+
+
+def _eksctl(says: str) -> str:
+    return f"2031-01-01 00:00:00 [x]  AWS::X::Thing/T: CREATE_FAILED: {json.dumps(says)}\nError: failed to create"
+
+
+def _codebuild(says: str) -> str:
+    return f"ACCESS_DENIED: Service role does not allow AWS CodeBuild to write for build x:12. Error message: {says}"
+
+
+def _authorization_id(says: str) -> str:
+    return f"An error occurred (AccessDenied): {says}. Authorization ID: 7b1c2d3e-4f50-6172-8394-a5b6c7d8e9f0"
+
+
 CARRIERS: list[Callable[[str], str]] = [
     str, _boto, _cli, _python_repr, _java_v1, _java_v2, _go_v1, _go_v2, _javascript, _ruby, _rust, _docker, _ecs,
     _cloudformation, _cloudformation_old, _terraform, _terraform_narrow, _cloudtrail, _lambda_error, _doubly_escaped,
-    _xml, _coloured,
+    _xml, _coloured, _dotnet, _php, _json_body, _cdk, _serverless, _pulumi, _step_functions, _event_bus,
+    _controller_log, _eksctl, _codebuild, _authorization_id,
 ]  # fmt: skip
 
 OPERATIONS = {
@@ -290,3 +344,29 @@ def test_a_bare_operation_names_its_permission(matcher: Matcher, client: str, op
     answer = match.answer("a")
     assert (answer.action, answer.missing_permissions) == (operation, (OPERATIONS[client, operation],))
     assert answer.principal is None
+
+
+def test_what_a_call_needs_next_is_offered_apart_and_never_granted(matcher: Matcher) -> None:
+    reads = REQUESTS["user on object"].says(REASONS["identity"][0])
+    match = matcher.match(reads, {})
+
+    assert match is not None
+    fix = match.answer("a").fix
+    assert fix is not None
+    first, offered = (one for one in fix.artifacts if one.kind == "json-policy")
+    assert ("s3:GetObject" in first.content, "kms:Decrypt" in first.content) == (True, False)
+    assert offered.title.startswith("Optional")
+    assert ("kms:Decrypt" in offered.content, "KEY_ARN" in offered.placeholders) == (True, True)
+    assert "kms:Decrypt: the object is encrypted" in offered.apply
+
+
+@pytest.mark.parametrize(
+    "reason", ["scp", "rcp denies", "identity denies", "boundary denies, named", "endpoint denies"]
+)
+def test_a_guardrail_offers_nothing_that_would_be_needed_next(matcher: Matcher, reason: str) -> None:
+    match = matcher.match(REQUESTS["user on object"].says(REASONS[reason][0]), {})
+
+    assert match is not None
+    fix = match.answer("a").fix
+    assert fix is not None
+    assert not [one.title for one in fix.artifacts if one.title.startswith("Optional")]

@@ -15,6 +15,7 @@ from service.domain import Answer
 from service.match.matcher import Matcher
 from service.rules.load import default_folder, load_packs
 
+pytestmark = pytest.mark.timeout(300)  # every rule of every pack at once
 KEPT = 0.97
 MATCHER = Matcher(load_packs(default_folder()))
 NOISE = "".join(f"2026-03-02T10:00:{second:02}Z INFO worker-{second} finished batch {second}\n" for second in range(60))

@@ -10,6 +10,7 @@ from service.match.matcher import Matcher
 from service.rules.load import default_folder, load_packs
 from service.rules.model import Pack
 
+pytestmark = pytest.mark.timeout(300)  # every rule of every pack at once
 MATCHER = Matcher(load_packs(default_folder()))
 CLEAN = read_clean_texts(Path(__file__).parent / "corpus")
 
