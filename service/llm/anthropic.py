@@ -4,38 +4,34 @@ The SDK takes more than a second to import, so that happens on the first call, i
 """
 
 import asyncio
-import re
 import time
-from email.utils import mktime_tz, parsedate_tz
 from functools import cache
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel
 
-from service.llm.base import Completion, LLMError, Schema, Usage
+from service.llm.base import CALL_SECONDS, Completion, LLMError, Schema, Usage
+from service.llm.refusal import (
+    Called,
+    cut_off,
+    declined,
+    explain_refusal,
+    not_the_protocol,
+    read_draft,
+    stopped,
+    timed_out,
+    unreachable,
+    without_login,
+)
 from service.prompt.model import Rendered
 
 if TYPE_CHECKING:
-    from anthropic import APIError, APIStatusError, AsyncAnthropic
+    from anthropic import APIError, AsyncAnthropic
     from anthropic.types import Message
 
 _BASE_URL = "https://api.anthropic.com"
 _CONNECT_SECONDS = 5.0
-_TOTAL_SECONDS = 60.0
-_KEY_SETTINGS = "WHYDENIED_LLM_API_KEY or WHYDENIED_LLM_API_KEY_FILE"
-_OWN_ACCOUNT = "This is whydenied's own access to the model, not the failure it looked at."
-_OWN_FAULTS = {
-    401: f"whydenied's own key was refused ({{said}}). Set a valid {_KEY_SETTINGS} and restart.",
-    402: "whydenied's own account cannot pay for the call ({said}). Settle it with the provider.",
-    403: f"whydenied's own key may not use {{model}} ({{said}}). Give it access, or set another {_KEY_SETTINGS}.",
-    404: "The model {model!r} or the address {address} is unknown ({said}). Set WHYDENIED_LLM_MODEL or "
-    "WHYDENIED_LLM_BASE_URL and restart.",
-}
-_TROUBLE = {429: "The provider's rate limit is reached", 529: "The provider is overloaded"}
-_TRANSIENT = frozenset({408, 409, 429})
-_KEY_SHAPE = re.compile(r"\bsk-[\w*-]{6,}")
-_MONEY = ("credit balance", "usage limits", "spend_limit", "billing")
+_PROTOCOL = "Messages API"
 
 
 class Anthropic:
@@ -44,11 +40,13 @@ class Anthropic:
     name = "anthropic"
     default_model = "claude-sonnet-5-5"
 
-    def __init__(self, *, api_key: str, model: str | None = None, base_url: str | None = None) -> None:
+    def __init__(
+        self, *, api_key: str, model: str | None = None, base_url: str | None = None, timeout: float = CALL_SECONDS
+    ) -> None:
         self.model = model or self.default_model
-        self._api_key = api_key
         self._base_url = base_url or _BASE_URL
-        self._address = _without_login(self._base_url)
+        self._called = Called(self.name, self.model, without_login(self._base_url), api_key)
+        self._timeout = timeout
         self._opening = asyncio.Lock()
         self._client: AsyncAnthropic | None = None
         self._takes_effort = True
@@ -61,10 +59,10 @@ class Anthropic:
         client = self._client
         started = time.monotonic()
         try:
-            async with asyncio.timeout(_TOTAL_SECONDS):
+            async with asyncio.timeout(self._timeout):
                 message = await self._send(client, prompt, schema)
         except TimeoutError:
-            raise LLMError(f"The model gave no answer within {_TOTAL_SECONDS:.0f} s", permanent=False) from None
+            raise timed_out(self._timeout) from None
         return self._read(message, schema, prompt.max_tokens, time.monotonic() - started)
 
     async def close(self) -> None:
@@ -77,12 +75,12 @@ class Anthropic:
         import anthropic  # noqa: PLC0415  1.6 s that a service without failures need not spend
 
         return anthropic.AsyncAnthropic(
-            api_key=self._api_key,
+            api_key=self._called.key,
             base_url=self._base_url,
             max_retries=0,
             open_telemetry=False,
             http_client=anthropic.DefaultAsyncHttpxClient(
-                timeout=anthropic.Timeout(_TOTAL_SECONDS, connect=_CONNECT_SECONDS), follow_redirects=False
+                timeout=anthropic.Timeout(self._timeout, connect=_CONNECT_SECONDS), follow_redirects=False
             ),
         )
 
@@ -116,34 +114,31 @@ class Anthropic:
         from anthropic import types  # noqa: PLC0415  loaded by _connect
 
         if not (isinstance(message, types.Message) and isinstance(message.usage, types.Usage)):
-            raise LLMError(f"{self._address} did not answer as the Messages API does", permanent=False)
-        if message.stop_reason == "refusal":
-            told = "The model declined to answer this event. An engineer has to look at it."
-            raise LLMError(told, permanent=True, billed=True)
-        if message.stop_reason == "max_tokens":
-            told = f"The model's answer was cut off at {max_tokens} tokens (max_tokens of the prompt)"
-            raise LLMError(told, permanent=True, billed=True)
-        if message.stop_reason != "end_turn":
-            raise LLMError(f"The model stopped without an answer ({message.stop_reason})", permanent=True, billed=True)
-        draft = _parse("".join(block.text for block in message.content if block.type == "text"), schema)
+            raise not_the_protocol(self._called, _PROTOCOL)
         used = message.usage
         written, read = used.cache_creation_input_tokens or 0, used.cache_read_input_tokens or 0
         usage = Usage(used.input_tokens + written + read, used.output_tokens, written, read)
+        if message.stop_reason == "refusal":
+            raise declined(usage)
+        if message.stop_reason == "max_tokens":
+            raise cut_off(max_tokens, usage)
+        if message.stop_reason != "end_turn":
+            raise stopped(message.stop_reason, usage)
+        draft = read_draft("".join(block.text for block in message.content if block.type == "text"), schema, usage)
         return Completion(draft, self.name, message.model, usage, message.stop_reason, latency)
 
     def _explain(self, error: "APIError") -> LLMError:
         from anthropic import APIResponseValidationError, APIStatusError, APITimeoutError  # noqa: PLC0415
 
         if isinstance(error, APIStatusError):
-            return _explain_status(error, self.model, self._address, self._api_key)
+            code = f"{error.type or ''} {error.error_code or ''}".strip()
+            headers = error.response.headers
+            return explain_refusal(self._called, error.status_code, code, error.api_message or "", headers)
         if isinstance(error, APITimeoutError):
-            return LLMError(f"{self._address} did not answer in time", permanent=False)
+            return LLMError(f"{self._called.address} did not answer in time", permanent=False)
         if isinstance(error, APIResponseValidationError):
-            return LLMError(f"{self._address} did not answer as the Messages API does", permanent=False)
-        return LLMError(
-            f"{self._address} cannot be reached. Check the network, a proxy, or WHYDENIED_LLM_BASE_URL.",
-            permanent=False,
-        )
+            return not_the_protocol(self._called, _PROTOCOL)
+        return unreachable(self._called)
 
 
 PROVIDER = Anthropic
@@ -155,52 +150,3 @@ def _form_of(schema: type[BaseModel]) -> dict[str, Any]:
     from anthropic import transform_schema  # noqa: PLC0415  loaded by _connect
 
     return transform_schema(schema)
-
-
-def _parse(text: str, schema: type[Schema]) -> Schema:
-    try:
-        return schema.model_validate_json(text)
-    except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        place = ".".join(map(str, first["loc"])) or "the whole"
-        told = f"The model's answer does not fit the form: {place}: {first['msg']}"
-        raise LLMError(told, permanent=False, billed=True) from None
-
-
-def _without_login(url: str) -> str:
-    parts = urlsplit(url)
-    return parts._replace(netloc=parts.netloc.rpartition("@")[2], query="", fragment="").geturl()
-
-
-def _explain_status(error: "APIStatusError", model: str, address: str, key: str) -> LLMError:
-    said = _quote(error, key)
-    status = error.status_code
-    if any(word in f"{error.error_code or ''} {said}".lower() for word in _MONEY):
-        status = 402
-    if status in _OWN_FAULTS:
-        what = _OWN_FAULTS[status].format(said=f"{error.status_code}{said}", model=model, address=address)
-        return LLMError(f"{what} {_OWN_ACCOUNT}", permanent=True, account=True)
-    if status in _TRANSIENT or status >= 500:
-        what = _TROUBLE.get(status, "The provider has trouble")
-        return LLMError(f"{what} ({status}{said})", permanent=False, retry_after=_retry_after(error))
-    what = "The event is too large for the model" if status == 413 else "The provider refused the request"
-    return LLMError(f"{what} ({status}{said})", permanent=True)
-
-
-def _quote(error: "APIStatusError", key: str) -> str:
-    """The provider's words, short and on one line, without the key where a gateway repeats it."""
-    words = " ".join((error.api_message or "").split())
-    words = _KEY_SHAPE.sub("[hidden]", words.replace(key, "[hidden]"))[:200]
-    return f": {words}" if words else ""
-
-
-def _retry_after(error: "APIStatusError") -> float | None:
-    """Seconds to wait, from `retry-after-ms` or `retry-after` (seconds or a date)."""
-    headers = error.response.headers
-    for name, unit in (("retry-after-ms", 0.001), ("retry-after", 1.0)):
-        try:
-            return max(0.0, float(headers[name]) * unit)
-        except (KeyError, ValueError):
-            continue
-    moment = parsedate_tz(headers.get("retry-after", ""))
-    return max(0.0, mktime_tz(moment) - time.time()) if moment else None

@@ -5,24 +5,24 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from ruamel.yaml import YAML
-from ruamel.yaml.error import YAMLError
-
-from service.domain import ArtifactKind, Cause
+from service.domain import Artifact, ArtifactKind, Cause
 from service.llm.draft import Draft, DraftArtifact
 from service.llm.facts import MASK, Facts
 from service.llm.prose import find_addresses, find_traps
-from service.rules.grants import find_overbroad
+from service.proof.checker import find_excess, prove_fix
+from service.proof.claim import Denied
+from service.rules.grant_trees import read_documents
 
 _LONGEST = 8_000
 _GUARDRAILS = frozenset({Cause.EXPLICIT_DENY, Cause.ORG_POLICY})
 _GRANTING_KINDS = frozenset({"Role", "ClusterRole", "RoleBinding", "ClusterRoleBinding"})
 _ARN = re.compile(r"\barn:aws[\w-]*:[^\s\"',;)\]}]+")
+_ADDRESS = re.compile(r"(?<![\w.])(?:\d{1,3}\.){3}\d{1,3}(?![\w.])")
 _NAMES = (
     re.compile(r"(?<![\w.+-])[\w.+-]+@[\w-]+(?:\.[\w-]+)+"),
     re.compile(r"(?<![\w-])\d{12}(?![\w-])"),
     re.compile(r"(?<![\w-])[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}(?![\w-])", re.IGNORECASE),
-    re.compile(r"(?<![\w.])(?:\d{1,3}\.){3}\d{1,3}(?![\w.])"),
+    _ADDRESS,
 )
 _ARN_WORDS = re.compile(
     r"(aws[\w-]*|arn|accesspoint|alias|assumed-role|bucket|cluster|db|document|federated-user|foundation-model|function"
@@ -30,6 +30,7 @@ _ARN_WORDS = re.compile(
     r"|parameter|policy|queue|repository|role|root|rule|secret|security-group|service|snapshot|stack|subnet|table|task"
     r"|task-definition|topic|user|volume|vpc)\Z"
 )
+_MIXED = re.compile(r"[A-Za-z][\u0370-\u052f\uff00-\uff5e]|[\u0370-\u052f\uff00-\uff5e][A-Za-z]")
 _GRANTEE = re.compile(r"\bGRANT\b[^;]*?\bTO\s+(?:ROLE\s+|USER\s+|GROUP\s+)?([\"`\[']?[\w$.@:%-]+)", re.IGNORECASE)
 _POWERFUL = re.compile(
     r"(iam|sts|organizations|sso|account):|:(PutKeyPolicy|PutBucketPolicy|AddPermission|PassRole)\Z", re.IGNORECASE
@@ -43,14 +44,40 @@ def find_faults(artifact: DraftArtifact, draft: Draft, facts: Facts) -> Iterator
         yield f"answers {draft.cause} with a change; a guardrail is its owner's to change, so artifacts must be empty"
     if not content.strip() or len(content) > _LONGEST:
         yield f"must hold 1 to {_LONGEST} characters"
+        return
     if MASK.search(content):
         yield "holds a mask; write an UPPER_CASE placeholder for what is hidden"
-    for reason in (*find_overbroad(artifact.kind, content), *find_traps(content)):
+    if _MIXED.search(content):
+        yield "mixes letters of two alphabets in one word, which look alike; write a placeholder"
+    for reason in (*find_excess(artifact.kind, content), *find_traps(content)):
         yield f"{reason}; give the narrowest change"
     yield from find_addresses(content, facts)
     known = _Known(facts, frozenset(facts.placeholders(artifact)))
     yield from _find_strangers(content, known)
+    if draft.cause is not Cause.NETWORK_OR_IP_RESTRICTION:
+        own = f"{facts.exact(draft.principal)} {facts.exact(draft.resource)}"
+        for address in set(_ADDRESS.findall(content)) - set(_ADDRESS.findall(own)):
+            yield f"opens something to {address}, but no address was refused"
     yield from _BY_KIND.get(artifact.kind, _accept)(content, draft, known)
+
+
+def find_unproven(draft: Draft, facts: Facts) -> Iterator[tuple[str, str]]:
+    """The title of each artifact that its checker refuses, and why: it misses the denied request, or reaches beyond."""
+    proposed = tuple(
+        Artifact(**one.model_dump(exclude={"placeholders"}), placeholders=facts.placeholders(one))
+        for one in (draft.fix.artifacts if draft.fix else ())
+    )
+    denied = Denied(
+        draft.cause,
+        draft.system,
+        facts.exact(draft.principal),
+        facts.exact(draft.action),
+        facts.exact(draft.resource),
+        tuple(draft.missing_permissions),
+        facts.text,
+    )
+    for artifact, proof in zip(proposed, prove_fix(proposed, denied), strict=True):
+        yield from ((artifact.title, fault) for fault in proof.faults)
 
 
 class _Known:
@@ -96,7 +123,7 @@ def _check_sql(content: str, draft: Draft, known: _Known) -> Iterator[str]:
 def _check_policy(content: str, draft: Draft, known: _Known) -> Iterator[str]:
     try:
         policy = json.loads(content)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         yield f"is not JSON ({error})"
         return
     for statement in _statements(policy):
@@ -106,10 +133,12 @@ def _check_policy(content: str, draft: Draft, known: _Known) -> Iterator[str]:
 
 
 def _was_denied(action: str, draft: Draft, facts: Facts) -> bool:
-    """Whether the event names the action; for one that gives no power over others, its service is enough."""
+    """Whether the event names the action or its service; one that gives power over others must stand in a quote."""
     service, _, name = action.partition(":")
+    if _POWERFUL.search(action):
+        return any((name or action).casefold() in quote.quote.casefold() for quote in draft.evidence)
     is_of_service = facts.mentions(service) or service in (draft.system or "").split(".")
-    return facts.mentions(name or action) or (is_of_service and not _POWERFUL.search(action))
+    return facts.mentions(name or action) or is_of_service
 
 
 def _statements(policy: Any) -> Iterator[Mapping[str, Any]]:
@@ -119,9 +148,9 @@ def _statements(policy: Any) -> Iterator[Mapping[str, Any]]:
 
 def _check_manifest(content: str, draft: Draft, known: _Known) -> Iterator[str]:
     try:
-        documents = [one for one in YAML(typ="safe", pure=True).load_all(content) if isinstance(one, Mapping)]
-    except (YAMLError, ValueError, TypeError) as error:
-        yield f"is not YAML ({str(error).splitlines()[0]})"
+        documents = [one for one in read_documents(content) if isinstance(one, Mapping)]
+    except ValueError as error:
+        yield f"is not YAML ({error})"
         return
     for document in documents:
         kind = str(document.get("kind", ""))

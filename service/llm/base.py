@@ -16,6 +16,7 @@ from pydantic import BaseModel
 from service.prompt.model import Rendered
 
 Schema = TypeVar("Schema", bound=BaseModel)
+CALL_SECONDS = 60.0
 
 
 class LLMError(Exception):
@@ -23,7 +24,8 @@ class LLMError(Exception):
 
     `permanent`: the same call cannot succeed later. `retry_after`: seconds the provider asks to wait. `account`:
     whydenied's own key, plan, model or address is at fault, so no call succeeds until an admin changes it.
-    `billed`: the model did work that is paid for, so do not repeat the call often.
+    `billed`: the model did work that is paid for, so do not repeat the call often; `usage` is what it used.
+    `timed_out`: nobody knows whether it did. `told`: the provider's refusal as an SDK would log it, without the key.
     """
 
     def __init__(
@@ -34,6 +36,9 @@ class LLMError(Exception):
         retry_after: float | None = None,
         account: bool = False,
         billed: bool = False,
+        timed_out: bool = False,
+        usage: "Usage | None" = None,
+        told: str | None = None,
     ) -> None:
         super().__init__(message)
         self.message = message
@@ -41,6 +46,9 @@ class LLMError(Exception):
         self.retry_after = retry_after
         self.account = account
         self.billed = billed
+        self.timed_out = timed_out
+        self.usage = usage
+        self.told = told
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +80,7 @@ class Provider(Protocol):
     model: str
 
     async def ask(self, prompt: Rendered, schema: type[Schema]) -> Completion[Schema]:
-        """One call, without retries, ended after a minute. Raises `LLMError`."""
+        """One call, without retries, ended when its time is up. Raises `LLMError`."""
 
     async def close(self) -> None:
         """Give up connections. `ask` may be used again afterwards, also in another event loop."""
@@ -84,8 +92,11 @@ class ProviderFactory(Protocol):
     name: str
     default_model: str
 
-    def __call__(self, *, api_key: str, model: str | None, base_url: str | None) -> Provider:
-        """A provider for these settings; None takes the default. Does no I/O."""
+    def __call__(self, *, api_key: str, model: str | None, base_url: str | None, timeout: float) -> Provider:
+        """A provider for these settings; None takes the default. `timeout` in seconds is for a whole call. Does no I/O.
+
+        An empty `api_key` is for servers that want none.
+        """
 
 
 @cache
@@ -97,9 +108,11 @@ def discover() -> Mapping[str, ProviderFactory]:
     return MappingProxyType({factory.name: factory for factory in found if factory is not None})
 
 
-def open_provider(name: str, *, api_key: str, model: str | None = None, base_url: str | None = None) -> Provider:
+def open_provider(
+    name: str, *, api_key: str, model: str | None = None, base_url: str | None = None, timeout: float = CALL_SECONDS
+) -> Provider:
     """The provider called `name`. Raises `LLMError` with the known names."""
     factories = discover()
     if name not in factories:
         raise LLMError(f"LLM provider {name!r} is not known; known are {', '.join(sorted(factories))}", permanent=True)
-    return factories[name](api_key=api_key, model=model, base_url=base_url)
+    return factories[name](api_key=api_key, model=model, base_url=base_url, timeout=timeout)

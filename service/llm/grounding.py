@@ -20,7 +20,7 @@ from service.domain import (
     Verdict,
     Verify,
 )
-from service.llm.artifacts import find_faults
+from service.llm.artifacts import find_faults, find_unproven
 from service.llm.draft import Draft, DraftFix
 from service.llm.facts import MASK, Facts
 from service.llm.prose import find_bad_advice, is_read_only
@@ -29,6 +29,7 @@ from service.render import strip_control
 _SYSTEM = re.compile(r"[a-z0-9][a-z0-9_-]*(\.[a-z0-9][a-z0-9_-]*)*\Z")
 _NO_WORDS = re.compile(r"\W*\Z")
 _QUOTES_MOST, _QUOTE_LONGEST, _LINE, _TEXT = 10, 500, 200, 4_000
+_TELLING = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +47,7 @@ def ground(
     draft: Draft, text: str, context: Mapping[str, Any], *, answer_id: str, produced_by: ByLLM
 ) -> Answer | list[Finding]:
     """The answer that the event proves, or every reason why there is none. `text` is the event's as stored."""
-    facts = Facts.of(text, context).about(draft.resource)
+    facts = Facts.of(text, context)
     if draft.verdict is Verdict.UNKNOWN or draft.confidence == "unknown":
         draft = draft.model_copy(update={"verdict": Verdict.UNKNOWN, "cause": None, "missing_permissions": []})
     findings = list(_find(draft, facts))
@@ -67,9 +68,24 @@ def _find(draft: Draft, facts: Facts) -> Iterator[Finding]:
         for artifact in draft.fix.artifacts:
             for problem in find_faults(artifact, draft, facts):
                 yield Finding("fix.artifacts", f"{artifact.title[:60]!r} {problem}")
+        for title, problem in find_unproven(draft, facts):
+            yield Finding("fix.artifacts", f"{title[:60]!r} {problem}")
+    yield from _find_invented(draft, facts)
+    about = facts.about(draft.resource)
     for field, prose in _prose(draft):
-        for problem in find_bad_advice(prose, facts):
+        for problem in find_bad_advice(prose, about):
             yield Finding(field, problem)
+
+
+def _find_invented(draft: Draft, facts: Facts) -> Iterator[Finding]:
+    """A name that the event does not say becomes null; where the words of the answer use it, nulling is not enough."""
+    for field in ("principal", "action", "resource"):
+        name = getattr(draft, field)
+        if not name or len(name) < _TELLING or MASK.search(name) or facts.mentions(name):
+            continue
+        used = next((where for where, prose in _prose(draft) if name in prose), None)
+        if used:
+            yield Finding(field, f"{name[:120]!r} stands in {used}, but the event does not name it")
 
 
 def _find_quotes(draft: Draft, facts: Facts) -> Iterator[Finding]:

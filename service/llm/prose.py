@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from urllib.parse import urlsplit
 
 from service.domain import ArtifactKind
-from service.llm.facts import Facts
+from service.llm.facts import MASK, Facts
 from service.rules.grants import find_overbroad
 
 _SENTENCE = re.compile(r"(?<=[.;!?])\s+|\n+")
@@ -36,6 +36,17 @@ _BROAD_WORDS = (
     (r"(?<![\w/])[\w-]+:\*(?![\w/])", "grants a wildcard"),
 )
 _URL = re.compile(r"\bhttps?://[^\s\"'<>)\]}`]+", re.IGNORECASE)
+_NO_SCHEME = re.compile(r"(?<![:\w/])//([\w-]+(?:\.[\w-]+)+)")
+_MARKUP = re.compile(
+    r"<\s*/?(script|img|iframe|svg|style|link|object|embed|form|input|meta|base|a|video|audio|math|details)\b[^>]*>"
+    r"|!?\[[^\]\n]*\]\([^)\n]*\)|\b(javascript|vbscript|data):\S",
+    re.IGNORECASE,
+)
+_MASK_BLAMED = re.compile(
+    r"\b(malformed|placeholder|literal|empty|missing|truncated|invalid|incorrect|masked|replaced|garbled|wrong|not\s+(a\s+)?valid"
+    r"|bad(ly)?|looks?\s+like)\b",
+    re.IGNORECASE,
+)
 _FETCHED = re.compile(r"\b(?:curl|wget)\b[^|;\n]*?\s([\w-]+(?:\.[\w-]+)+)(?=[/\s:\"']|$)", re.IGNORECASE)
 # Consoles and documentation of vendors. An address from anywhere else in an answer may come from the event's author.
 _VENDORS = (
@@ -48,10 +59,15 @@ _VENDORS = (
 )
 _TRAPS = (
     (r"\|\s*(sudo\s+)?(ba|z|da|k)?sh\b", "pipes something into a shell"),
-    (r"\bbase64\s+(-d|-D|--decode)\b|\beval\s+[\"$(`]|/dev/(tcp|udp)/|\b(nc|ncat)\s+-", "runs hidden code"),
+    (r"\bbase64\s+(-d|-D|--decode)\b|\beval\s+[\"$(`]|/dev/(tcp|udp)/|\b(nc|ncat)\s+-\w*[elc]", "runs hidden code"),
+    (r"\$'[^'\n]*\\[xu0-7]", "hides what it runs"),
     (r"\brm\s+-\w*r|\bmkfs\b|\bdd\s+if=|\bshred\b", "deletes data"),
     (r"\b(DROP\s+(TABLE|DATABASE|SCHEMA)|TRUNCATE\s+\w|DELETE\s+FROM)\b|\bterraform\s+destroy\b", "deletes data"),
     (r"\bkubectl\s+delete\s+(ns|namespace|pvc?|crd|node)\b", "deletes data"),
+)
+_FETCHES = re.compile(r"\b(curl|wget)\b", re.IGNORECASE)
+_RUNS = re.compile(
+    r"\bchmod\s+(\+|u\+)x\b|(?:^|[\s;&|])((ba|z|da|k)?sh|python\d?|perl|source)\s+[\w./~]", re.IGNORECASE
 )
 _CHANGES = re.compile(
     r"""
@@ -87,6 +103,10 @@ def find_bad_advice(prose: str, facts: Facts) -> Iterator[str]:
                 yield f"{_short(sentence)} {reason}; recommend the narrowest change"
         for reason in find_traps(advice):
             yield f"{_short(sentence)} {reason}"
+        if MASK.search(sentence) and _MASK_BLAMED.search(MASK.sub(" ", sentence)):
+            yield f"{_short(sentence)} blames a mask; it hides a value that was there"
+    if found := _MARKUP.search(prose):
+        yield f"{_short(found.group())} is markup; write plain text"
     yield from find_addresses(prose, facts)
 
 
@@ -95,11 +115,14 @@ def find_traps(content: str) -> Iterator[str]:
     for pattern, reason in _TRAPS:
         if re.search(pattern, content, re.IGNORECASE):
             yield reason
+    if _FETCHES.search(content) and _RUNS.search(content):
+        yield "runs what it fetched"
 
 
 def find_addresses(text: str, facts: Facts) -> Iterator[str]:
     """Web addresses that are neither a vendor's, nor local, nor the one whose request failed."""
-    addresses = [*_URL.findall(text), *(f"https://{host}" for host in _FETCHED.findall(text))]
+    hosts = [*_FETCHED.findall(text), *_NO_SCHEME.findall(text)]
+    addresses = [*_URL.findall(text), *(f"https://{host}" for host in hosts)]
     for address in dict.fromkeys(addresses):
         if not _is_harmless(_host(address), facts):
             yield f"{_short(address)} is no vendor's page; leave it out or write a placeholder"

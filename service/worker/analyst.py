@@ -6,26 +6,33 @@ has to be repeated ends by leaving the next one for later, so that no thread eve
 
 import random
 import threading
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Callable, Iterator, Sequence
+from datetime import UTC, datetime, timedelta
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
+import stamina
 import structlog
 from sqlalchemy import Engine
+from sqlalchemy.exc import SQLAlchemyError
 
-from service.llm.base import Provider
-from service.prompt.model import Prompt
-from service.worker.analysis import Analysis, CallRecord
+from service.llm.inquiry import Prompts
+from service.store.spending import mark_lost
+from service.worker.analysis import Analysis
+from service.worker.asking import Asking, CallRecord
 from service.worker.calls import Calls
 from service.worker.durable import Durable
-from service.worker.ledger import find_open, set_states
+from service.worker.ledger import find_open, hold_queued, set_states
+from service.worker.models import Models
 from service.worker.seat import Seat, number_of, open_seats, take_free_seat
 
 _PAGE, _MOST_FOUND = 500, 10_000
 _MOST_TRIES, _MOST_BILLED_TRIES, _MOST_BROKEN = 12, 3, 5
 _FIRST_WAIT, _LONGEST_WAIT, _LONGEST_ASKED_WAIT = 5.0, 30 * 60.0, 60 * 60.0
 _KEPT_DAYS = 30
+_LOST_AFTER = timedelta(minutes=15)
 _RECORD_ATTEMPTS = 5
 _BROKE = "The analysis broke down inside whydenied; its log says how. Ask again, or look at the event yourself."
 
@@ -40,21 +47,21 @@ class Analyst:
         engine: Engine,
         data_dir: Path,
         database_url: str,
-        provider: Provider,
-        prompt: Prompt,
-        concurrency: int,
+        models: Models,
+        prompts: Prompts,
         observe: Callable[[CallRecord], None],
         wake: Callable[[], None],
     ) -> None:
         self._engine = engine
         self._seats = open_seats(engine, data_dir)
         self._seat: Seat | None = None
-        self._concurrency = concurrency
+        self._models = models
         self._wake = wake
-        self._calls = Calls(provider, concurrency)
-        self._analysis = Analysis(engine, self._calls, prompt, observe)
+        self._calls = Calls([priced.provider for priced in models.providers], models.concurrency)
+        self._asking = Asking(engine, self._calls, models.providers, models.limits, models.diagnose, observe)
+        self._analysis = Analysis(engine, self._asking, prompts)
         self._durable = Durable(database_url, data_dir, self._run)
-        self._prefix = f":{prompt.head.name}@{prompt.head.version}:"
+        self._prefix = f":{prompts.first.head.name}@{prompts.first.head.version}:"
         self._running: set[str] = set()
         self._unsettled = False
         self._changed = threading.Condition()
@@ -63,8 +70,10 @@ class Analyst:
         """Take a seat and open the job tables, which resumes what an earlier holder of the seat left."""
         self._seat = take_free_seat(self._seats)
         self._calls.start()
-        self._durable.start(self._seat.name, self._concurrency)
-        _log.info("worker ready", seat=self._seat.name, model=self._calls.provider.model)
+        self._durable.start(self._seat.name, self._models.concurrency)
+        _log.info(
+            "worker ready", seat=self._seat.name, models=[priced.provider.model for priced in self._models.providers]
+        )
 
     def close(self, seconds: float) -> None:
         """Wait for running jobs, then interrupt them; the next worker resumes those."""
@@ -78,14 +87,30 @@ class Analyst:
 
     def can_take(self) -> bool:
         """Whether a slot is free."""
-        return len(self._running) < self._concurrency
+        return len(self._running) < self._models.concurrency
+
+    @property
+    def resumes_at(self) -> float | None:
+        """See `dispatch.Shift`."""
+        hold = self._asking.hold
+        return time.monotonic() + max(0.0, (hold.until - datetime.now(UTC)).total_seconds()) if hold else None
 
     def take(self, failure_id: str) -> None:
-        """Begin a job, unless one is active or no call would be sent at present."""
-        if fault := self._calls.fault:
-            self._mark(failure_id, "unavailable", fault.message)
-        elif not self._begin(failure_id, 0) and (attempt := self._next_attempt(failure_id)):
+        """Begin a job, unless one is active."""
+        if not self._begin(failure_id, 0) and (attempt := self._next_attempt(failure_id)):
             self._begin(failure_id, attempt)
+
+    def hold_back(self, failure_ids: Sequence[str]) -> bool:
+        """See `dispatch.Shift`."""
+        hold = self._asking.hold
+        if hold and failure_ids:
+            with self._engine.begin() as conn:
+                set_states(conn, failure_ids, hold.state, hold.reason)
+        return hold is not None
+
+    def probe(self) -> None:
+        """See `dispatch.Shift`."""
+        self._asking.probe()
 
     def _begin(self, failure_id: str, attempt: int) -> bool:
         job_id = f"{failure_id}{self._prefix}{attempt}"
@@ -115,7 +140,11 @@ class Analyst:
             raise RuntimeError(f"{self._seat.name} was lost with its database session")
         self._resume_lapsed(self._seat.name)
         self._durable.forget_finished(_KEPT_DAYS)
-        if self._calls.fault:
+        with self._engine.begin() as conn:
+            mark_lost(conn, datetime.now(UTC) - _LOST_AFTER)
+        if hold := self._asking.hold:
+            with self._engine.begin() as conn:
+                hold_queued(conn, hold.state, hold.reason)
             return [], False
         self._unsettled = False
         return list(islice(self._find_jobless(), _MOST_FOUND)), self._unsettled
@@ -176,24 +205,35 @@ class Analyst:
             self._leave(job_id)
 
     def _answer(self, failure_id: str, job_id: str, tries: int) -> str:
-        step = self._durable.step
-        findings: list[str] = []
-        spent: dict[str, Any] | None = None
+        """Only the call, which is paid for, is a recorded step. What follows from it may be done twice."""
+        refused: dict[str, Any] | None = None
         for final in (False, True):
-            asked = step(self._analysis.ask, failure_id, findings, spent)
+            asked = self._durable.step(self._analysis.ask, failure_id, refused)
             if "gone" in asked:
                 return "gone"
+            if held := asked.get("held"):
+                self._analysis.settle(failure_id, held["state"], held["reason"])
+                return "held"
             if "error" in asked:
                 return self._put_off(failure_id, job_id, tries, asked["error"])
-            findings = step(self._analysis.record, failure_id, asked, final, attempts=_RECORD_ATTEMPTS)
+            findings = self._record(failure_id, asked, final)
             if not findings:
                 break
-            spent = asked["spent"]
+            refused = {**asked, "findings": findings}
         return "answered"
+
+    def _record(self, failure_id: str, asked: dict[str, Any], final: bool) -> list[str]:
+        """See `Analysis.record`; a database in trouble is tried again for some seconds: the answer is paid for."""
+        for attempt in stamina.retry_context(
+            SQLAlchemyError, attempts=_RECORD_ATTEMPTS, wait_initial=1.0, timeout=None
+        ):
+            with attempt:
+                return self._analysis.record(failure_id, asked, final)
+        raise AssertionError("unreachable")
 
     def _put_off(self, failure_id: str, job_id: str, tries: int, error: dict[str, Any]) -> str:
         state, note, wait = decide(error, tries)
-        self._durable.step(self._analysis.settle, failure_id, state, note)
+        self._analysis.settle(failure_id, state, note)
         if wait is not None:
             later = f"{failure_id}{self._prefix}{_attempt_of(job_id) + 1}"
             self._durable.begin_later(later, failure_id, tries + 1, wait)

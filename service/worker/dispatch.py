@@ -9,16 +9,16 @@ from typing import Protocol
 import structlog
 from sqlalchemy import Engine
 
-from service.llm.base import Provider
-from service.prompt.model import Prompt, PromptError
-from service.worker.analysis import CallRecord
+from service.llm.inquiry import Prompts
+from service.prompt.model import Prompt
 from service.worker.analyst import Analyst
+from service.worker.asking import CallRecord
 from service.worker.idle import Idle
-from service.worker.ledger import set_states
+from service.worker.models import Models
 
-PROMPT = "root_cause"
 _MOST_WAITING = 10_000
 _MOMENT = 1.0
+_TOLERANCE = 0.05
 _RESTART_WAITS = (1.0, 5.0, 15.0, 60.0)
 
 _log = structlog.get_logger(__name__)
@@ -39,6 +39,16 @@ class Shift(Protocol):
     def take(self, failure_id: str) -> None:
         """Begin what is to be done about one failure."""
 
+    def hold_back(self, failure_ids: Sequence[str], /) -> bool:
+        """Say on failures why they have to wait; a later sweep finds them. False: they need not wait."""
+
+    def probe(self) -> None:
+        """Try what is out of order again, now. Called by any thread."""
+
+    @property
+    def resumes_at(self) -> float | None:
+        """When, by `time.monotonic`, to sweep again because calls are held back until then."""
+
     def close(self, seconds: float) -> None:
         """Let what runs end within that time, then give everything up."""
 
@@ -46,7 +56,7 @@ class Shift(Protocol):
 class Worker:
     """Analyses failures in the background. Everything slow happens in threads of its own.
 
-    `provider` None means that no key is configured: failures are marked `unavailable`, with what to set. There can be
+    `models` None means that no key is configured: failures are marked `unavailable`, with what to set. There can be
     one worker per process. `observe` hears of every call to the model, from any thread. Raises `PromptError` where the
     prompt is missing.
     """
@@ -56,22 +66,16 @@ class Worker:
         engine: Engine,
         data_dir: Path,
         database_url: str,
-        provider: Provider | None,
+        models: Models | None,
         prompts: Mapping[str, Prompt],
         *,
-        concurrency: int = 4,
         sweep_seconds: float = 60.0,
         drain_seconds: float = 10.0,
         observe: Callable[[CallRecord], None] = lambda _: None,
     ) -> None:
-        self._engine = engine
         self._shift: Shift = Idle(engine)
-        if provider is not None and PROMPT not in prompts:
-            raise PromptError(f"there is no {PROMPT}.md among the prompts")
-        if provider is not None:
-            self._shift = Analyst(
-                engine, data_dir, database_url, provider, prompts[PROMPT], concurrency, observe, self._wake
-            )
+        if models is not None:
+            self._shift = Analyst(engine, data_dir, database_url, models, Prompts.of(prompts), observe, self._wake)
         self._sweep_seconds = sweep_seconds
         self._drain_seconds = drain_seconds
         self._changed = threading.Condition()
@@ -100,17 +104,16 @@ class Worker:
                     self._waiting[failure_id] = None
             self._changed.notify_all()
 
+    def ask_again(self, failure_ids: Iterable[str]) -> None:
+        """Take queued failures that a person asked for again, and try what is out of order. Never blocks."""
+        self._shift.probe()
+        self.enqueue(failure_ids)
+
     def sweep(self) -> None:
         """Look for failures without a job at once, in the background."""
         with self._changed:
             self._next_sweep = 0.0
             self._changed.notify_all()
-
-    def retry(self, failure_ids: Sequence[str]) -> None:
-        """Ask again about failures whose analysis failed. Writes to the database, so call it in a thread."""
-        with self._engine.begin() as conn:
-            set_states(conn, failure_ids, "queued", None)
-        self.sweep()
 
     def _wake(self) -> None:
         with self._changed:
@@ -141,18 +144,36 @@ class Worker:
                 self._changed.wait_for(self._has_work, max(0.0, self._next_sweep - time.monotonic()))
                 if self._stopping:
                     return
+                self._next_sweep = min(self._next_sweep, self._shift.resumes_at or self._next_sweep)
             if time.monotonic() >= self._next_sweep:
                 self._next_sweep = time.monotonic() + self._sweep_seconds
                 failure_ids, is_unsettled = self._shift.sweep()
                 if is_unsettled:
                     self._next_sweep = min(self._next_sweep, time.monotonic() + _MOMENT)
                 self.enqueue(failure_ids)
-            while self._shift.can_take() and (failure_id := self._pop()):
+            while self._shift.can_take() and not self._holds_back() and (failure_id := self._pop()):
                 self._shift.take(failure_id)
 
     def _has_work(self) -> bool:
         due = time.monotonic() >= self._next_sweep
-        return self._stopping or due or (bool(self._waiting) and self._shift.can_take())
+        is_held = (self._shift.resumes_at or self._next_sweep) < self._next_sweep - _TOLERANCE
+        return self._stopping or due or is_held or (bool(self._waiting) and self._shift.can_take())
+
+    def _holds_back(self) -> bool:
+        """Whether calls are held back; then the failures that wait here are told so, all at once."""
+        if self._shift.resumes_at is None:
+            return False
+        failure_ids = self._pop_all()
+        if not self._shift.hold_back(failure_ids):
+            self.enqueue(failure_ids)
+            return False
+        return True
+
+    def _pop_all(self) -> list[str]:
+        with self._changed:
+            failure_ids = list(self._waiting)
+            self._waiting.clear()
+            return failure_ids
 
     def _pop(self) -> str | None:
         with self._changed:

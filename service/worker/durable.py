@@ -114,12 +114,9 @@ class Durable:
         with SetWorkflowID(job_id), SetEnqueueOptions(delay_seconds=seconds):
             self._open.enqueue_workflow(_LATER, self._job, failure_id, tries)
 
-    def step(self, function: Callable[..., Any], *values: Any, attempts: int = 1) -> Any:
-        """Inside a job: call the function and record what it returns; a resumed job gets the record.
-
-        With more `attempts` an exception is answered by calling again, after a second, two, four...
-        """
-        options: StepOptions = {"name": function.__name__, "retries_allowed": attempts > 1, "max_attempts": attempts}
+    def step(self, function: Callable[..., Any], *values: Any) -> Any:
+        """Inside a job: call the function and record what it returns; a resumed job gets the record."""
+        options: StepOptions = {"name": function.__name__}
         return self._open.run_step(options, function, *values)
 
     @property

@@ -1,5 +1,7 @@
 """What the worker does while no model is configured: say so on every failure that wants one."""
 
+from collections.abc import Sequence
+
 from sqlalchemy import Engine
 
 from service.worker.ledger import find_open, set_states
@@ -38,6 +40,18 @@ class Idle:
     def take(self, failure_id: str) -> None:
         """Mark one failure."""
         self._mark([failure_id])
+
+    def hold_back(self, _failure_ids: Sequence[str]) -> bool:
+        """No: failures are only marked."""
+        return False
+
+    def probe(self) -> None:
+        """Nothing is out of order."""
+
+    @property
+    def resumes_at(self) -> float | None:
+        """Never: nothing is held back."""
+        return None
 
     def close(self, seconds: float) -> None:
         """Nothing to close."""

@@ -76,10 +76,15 @@ def test_root_cause_teaches_the_hard_cases(lesson: str) -> None:
     assert lesson in PROMPTS["root_cause"].render_sample().system
 
 
-def test_the_system_part_is_the_same_for_every_event() -> None:
-    root_cause = PROMPTS["root_cause"]
-    other = root_cause.render(event={"text": "x"}, approved=[], findings=["a quote is not in the event"])
-    assert other.system == root_cause.render_sample().system
+def test_the_system_part_is_the_same_for_every_event_and_both_prompts() -> None:
+    root_cause, second = PROMPTS["root_cause"], PROMPTS["second_opinion"]
+    other = root_cause.render(event={"text": "x"}, approved=[], reading={"verdict": "other"})
+    assert other.system == root_cause.render_sample().system == second.render_sample().system
+
+
+def test_both_prompts_ask_the_model_for_the_same_effort_and_form() -> None:
+    first, second = PROMPTS["root_cause"].head, PROMPTS["second_opinion"].head
+    assert (first.effort, first.max_tokens, first.output) == (second.effort, second.max_tokens, second.output)
 
 
 def test_a_prompt_says_what_it_lacks_or_does_not_know() -> None:

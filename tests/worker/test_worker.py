@@ -14,10 +14,13 @@ from worker_setting import GOOD, PROMPTS, QUOTE, eventually, failure_of
 
 from service.domain import Answer, ByLLM, ByRule, Cause, Confidence, Verdict
 from service.llm.anthropic import Anthropic
+from service.llm.pricing import Priced
 from service.store.analyses import add_analysis, current_answer, list_analyses
+from service.store.failures import set_analysis_state
 from service.store.tables import Analysis
 from service.worker import Worker, analyst
-from service.worker.analysis import CallRecord
+from service.worker.asking import CallRecord
+from service.worker.models import Models
 
 # What the provider does to a job does not depend on the database.
 on_sqlite = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
@@ -71,7 +74,7 @@ def test_a_failure_is_answered_and_says_who_answered(
     assert isinstance(stored.produced_by, ByLLM)
     by = stored.produced_by
     assert (by.prompt, by.provider, by.model) == ("root_cause", "anthropic", MODEL)
-    assert by.prompt_version.startswith("1-")
+    assert by.prompt_version.startswith("2-")
     assert (by.input_tokens, by.output_tokens, by.cost) == (1200, 300, 0.0054)
     assert by.latency > 0
     assert analysis.event_id
@@ -196,8 +199,8 @@ def test_a_waiting_failure_says_why_and_keeps_its_turn_over_a_restart(
     messages_api.script = [refuse(529, "overloaded_error", "Overloaded", {"retry-after": "2"})]
     [failure_id] = store([f"{QUOTE} orders"])
     worker = start_worker(provider)
-    note = eventually(lambda: failure_of(engine, failure_id).analysis_note)
-    assert "overloaded (529: Overloaded). Trying again in about" in note
+    words = "overloaded (529: Overloaded). Trying again in about"
+    eventually(lambda: words in (failure_of(engine, failure_id).analysis_note or ""))
     worker.stop()
     start_worker(provider)
     wait_for(engine, failure_id, "answered")
@@ -298,7 +301,9 @@ def test_a_failed_analysis_can_be_asked_for_again(
     [failure_id] = store([f"{QUOTE} orders"])
     worker = start_worker(provider)
     wait_for(engine, failure_id, "failed")
-    worker.retry([failure_id])
+    with engine.begin() as conn:
+        set_analysis_state(conn, failure_id, "queued", "Asked again.")
+    worker.enqueue([failure_id])
     wait_for(engine, failure_id, "answered")
     assert len(messages_api.requests) == 2
 
@@ -323,7 +328,7 @@ def test_a_rule_that_answers_meanwhile_keeps_its_answer(
 def test_a_worker_that_was_never_started_can_be_stopped(
     engine: Engine, database_url: str, tmp_path: Path, provider: Anthropic
 ) -> None:
-    Worker(engine, tmp_path, database_url, provider, PROMPTS).stop()
+    Worker(engine, tmp_path, database_url, Models([Priced(provider)]), PROMPTS).stop()
 
 
 @on_sqlite

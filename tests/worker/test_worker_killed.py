@@ -13,7 +13,7 @@ from sqlalchemy import Engine, func, select
 from worker_setting import GOOD, QUOTE, eventually, failure_of
 
 from service.store.analyses import list_analyses
-from service.store.tables import analyses
+from service.store.tables import analyses, model_calls
 
 Put = Callable[..., list[str]]
 on_postgresql = pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
@@ -64,21 +64,23 @@ def test_a_worker_killed_during_the_call_is_taken_over_after_a_restart(
     assert len(messages_api.requests) == 2
 
 
-@on_postgresql
-def test_a_living_worker_takes_over_from_a_killed_one(
+def test_a_living_worker_finishes_the_call_of_a_killed_one(
     engine: Engine, store: Put, spawn: Spawn, messages_api: MessagesApi
 ) -> None:
     messages_api.open.clear()
     [failure_id] = store([f"{QUOTE} orders"])
     first = spawn()
     messages_api.wait_for_requests(1)
-    messages_api.script = [Reply(hang=True)]
-    spawn()
+    second = spawn()
     kill(first)
     messages_api.open.set()
-    messages_api.wait_for_requests(2)
-    assert count_analyses(engine) == 0
-    assert failure_of(engine, failure_id).analysis_state == "running"
+    eventually(lambda: failure_of(engine, failure_id).analysis_state == "answered")
+    assert second.poll() is None
+    assert count_analyses(engine) == 1
+    assert len(messages_api.requests) == 2
+    with engine.connect() as conn:
+        outcomes = sorted(conn.execute(select(model_calls.c.outcome)).scalars())
+    assert outcomes == ["answered", "running"]
 
 
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
@@ -118,3 +120,15 @@ def test_many_failures_and_a_kill_end_with_one_answer_each(
         eventually(lambda one=failure_id: failure_of(engine, one).analysis_state == "answered")
     assert count_analyses(engine) == 24
     assert 24 <= len(messages_api.requests) <= 24 + 8
+
+
+def test_two_workers_ask_once_about_each_failure(
+    engine: Engine, store: Put, spawn: Spawn, messages_api: MessagesApi
+) -> None:
+    [first] = store([f"{QUOTE} first"])
+    spawn(), spawn()
+    eventually(lambda: failure_of(engine, first).analysis_state == "answered")
+    failure_ids = store([f"{QUOTE} {word}" for word in ("orders", "refunds", "carts", "users", "bills", "lists")])
+    for failure_id in failure_ids:
+        eventually(lambda one=failure_id: failure_of(engine, one).analysis_state == "answered")
+    assert count_analyses(engine) == len(messages_api.requests) == 7

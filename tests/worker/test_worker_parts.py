@@ -6,12 +6,9 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine, create_engine
 
-from service.domain import Answer, ByReviewer, Cause, Confidence, Fix, Verdict
 from service.store.engine import open_engine
-from service.store.failures import Precedent
 from service.worker.analyst import decide
 from service.worker.seat import number_of, open_seats, take_free_seat
-from service.worker.similar import pick_similar
 
 
 def error(**fields: Any) -> dict[str, Any]:
@@ -71,38 +68,3 @@ def test_a_seat_is_lost_with_its_database_session(fresh_postgres_url: str, tmp_p
 @pytest.mark.parametrize(("name", "number"), [("worker-0", 0), ("worker-17", 17), ("local", None), ("worker-x", None)])
 def test_seats_of_others_are_left_alone(name: str, number: int | None) -> None:
     assert number_of(name) == number
-
-
-def approved(text: str) -> Precedent:
-    answer = Answer(
-        id="1",
-        verdict=Verdict.PERMISSION,
-        cause=Cause.MISSING_GRANT,
-        system="postgresql",
-        title="t",
-        explanation="e",
-        resource="refunds",
-        confidence=Confidence.LIKELY,
-        fix=Fix(summary="Grant SELECT."),
-        produced_by=ByReviewer(reviewer="alice", corrects="0"),
-    )
-    return Precedent(text, answer)
-
-
-def test_the_most_alike_precedents_are_shown_and_strangers_are_not() -> None:
-    known = [
-        approved("certificate has expired while connecting"),
-        approved("permission denied for table refunds"),
-        approved("permission denied for table refunds while reading a report of payments"),
-    ]
-    shown = pick_similar("permission denied for table orders", known, 3)
-    assert [one["event"] for one in shown] == [known[1].text, known[2].text][: len(shown)]
-    assert shown[0]["answer"] == {
-        "verdict": "permission",
-        "cause": "missing_grant",
-        "system": "postgresql",
-        "resource": "refunds",
-        "fix": "Grant SELECT.",
-    }
-    assert pick_similar("", known, 3) == []
-    assert len(pick_similar("permission denied for table orders", known * 9, 2)) == 2

@@ -1,0 +1,103 @@
+"""Carries the requests of a pull to its source, through the one client factory, under limits."""
+
+import asyncio
+import ipaddress
+from collections.abc import Awaitable, Callable, Mapping
+from typing import TYPE_CHECKING, Any, TypeVar
+from urllib.parse import urlsplit
+
+from connectors.pull import Exchange, PullAnswer, PullError, PullLater, PullRefused, PullRequest, host_of, is_safe
+from service.outgoing import open_client
+
+if TYPE_CHECKING:
+    import httpx
+
+_T = TypeVar("_T")
+_MOST_REQUESTS = 60
+_PATIENCE, _WHOLE = 20.0, 120.0
+_MOST_BYTES = 64 * 1024 * 1024
+Prove = Callable[[PullRequest], Awaitable[Mapping[str, str]]]
+
+
+async def drive(exchange: Exchange[_T], prove: Prove) -> _T:
+    """What the pull returns. Raises `PullError`; more than 60 requests or two minutes are one."""
+    import httpx  # noqa: PLC0415 - most starts of the service never call out
+
+    try:
+        async with asyncio.timeout(_WHOLE), open_client(timeout=_PATIENCE) as client:
+            return await _converse(exchange, client, prove)
+    except TimeoutError:
+        raise PullLater("the source took longer than two minutes") from None
+    except (httpx.HTTPError, httpx.InvalidURL) as error:
+        raise PullLater(f"the source cannot be reached ({type(error).__name__})") from None
+    finally:
+        exchange.close()
+
+
+async def _converse(exchange: Exchange[_T], client: "httpx.AsyncClient", prove: Prove) -> _T:
+    trusted_host = ""
+    try:
+        request = await asyncio.to_thread(_advance, exchange, None)
+        for _ in range(_MOST_REQUESTS):
+            trusted_host = trusted_host or host_of(request)
+            _check(request, trusted_host)
+            answer = await _send(client, request, await prove(request) if request.proof else {})
+            request = await asyncio.to_thread(_advance, exchange, answer)
+    except _Returned as returned:
+        result: _T = returned.value
+        return result
+    raise PullError(f"the source would take more than {_MOST_REQUESTS} requests")
+
+
+class _Returned(Exception):
+    """The generator has returned; `StopIteration` cannot travel through a future."""
+
+    def __init__(self, value: object) -> None:
+        self.value: Any = value
+
+
+def _advance(exchange: Exchange[_T], answer: PullAnswer | None) -> PullRequest:
+    try:
+        return next(exchange) if answer is None else exchange.send(answer)
+    except StopIteration as stop:
+        raise _Returned(stop.value) from None
+
+
+def _check(request: PullRequest, trusted_host: str) -> None:
+    """Refuse an address that credentials may not travel to, or that an answer chose within our own network."""
+    parts = urlsplit(request.url)
+    if not is_safe(f"{parts.scheme}://{parts.netloc}"):
+        raise PullRefused(f"{host_of(request)} is not asked: only https addresses are, without a user in them")
+    if request.by_answer and host_of(request) != trusted_host and _is_private(host_of(request)):
+        raise PullRefused("the source sends us to an address in a private network, which is not followed")
+
+
+def _is_private(host: str) -> bool:
+    try:
+        return not ipaddress.ip_address(host).is_global
+    except ValueError:
+        return host == "localhost" or host.endswith((".local", ".internal", ".localhost"))
+
+
+async def _send(client: "httpx.AsyncClient", request: PullRequest, proof: Mapping[str, str]) -> PullAnswer:
+    asked = client.build_request(
+        request.method,
+        request.url,
+        params=list(request.query) or None,
+        content=request.body or None,
+        headers={**request.headers, **proof},
+    )
+    response = await client.send(asked, stream=True)
+    try:
+        kept, seen = bytearray(), 0
+        async for chunk in response.aiter_bytes():
+            seen += len(chunk)
+            kept += chunk
+            if seen > (_MOST_BYTES if request.tail else request.limit):
+                raise PullError(f"{host_of(request)} answers more than we take")
+            if len(kept) > 2 * request.limit:
+                del kept[: -request.limit]
+        headers = {name.lower(): value for name, value in response.headers.items()}
+        return PullAnswer(response.status_code, headers, bytes(kept[-request.limit :]))
+    finally:
+        await response.aclose()
