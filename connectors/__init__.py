@@ -65,7 +65,9 @@ def check(origin: str, candidate: Any) -> Connector:
     if not (isinstance(schemes, tuple) and schemes and set(schemes) <= set(get_args(AuthScheme))):
         known = ", ".join(get_args(AuthScheme))
         raise BrokenConnector(f"{origin}: `schemes` is {schemes!r}; it must be a tuple of some of {known}")
-    for method in ("authenticate", "parse"):
+    if not (isinstance(setup := getattr(candidate, "setup", None), str) and ("%URL%" in setup or "%HOST%" in setup)):
+        raise BrokenConnector(f"{origin}: `setup` does not say where %URL% (or %HOST% and %PATH%) belongs")
+    for method in ("authenticate", "parse", "greet", "refuse"):
         if not callable(getattr(candidate, method, None)):
             raise BrokenConnector(f"{origin}: the method `{method}` is missing; see Connector in connectors/base.py")
     connector: Connector = candidate

@@ -7,7 +7,18 @@ from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
-from connectors.base import Auth, AuthScheme, BodyTooLarge, Delivery, ErrorEvent, Parsed, Reply, Unparseable
+from connectors.base import (
+    Auth,
+    AuthScheme,
+    BodyTooLarge,
+    Connector,
+    Delivery,
+    ErrorEvent,
+    Parsed,
+    Reply,
+    Sample,
+    Unparseable,
+)
 from connectors.bodies import MOST_VALUES, read_json
 from connectors.signatures import verify_shared_secret
 from connectors.values import (
@@ -31,12 +42,35 @@ _ELSEWHERE = frozenset(
 )
 
 
-class AlertmanagerConnector:
+class AlertmanagerConnector(Connector):
     """Reads alerts; one delivery carries many, and each is an event."""
 
     name = "alertmanager"
     title = "Prometheus Alertmanager"
+    group = "alerts"
     schemes: tuple[AuthScheme, ...] = ("bearer", "basic", "header", "url-token", "none")
+    sample = Sample(
+        '{"status": "firing", "alerts": [{"status": "firing", "labels": {"alertname": "whydenied_test"}, '
+        '"annotations": {"description": "%TEXT%"}, "startsAt": "%TIME%", "fingerprint": "%ID%"}]}',
+    )
+    setup = """\
+# alertmanager.yml
+receivers:
+  - name: whydenied
+    webhook_configs:
+      - url: %URL%
+        send_resolved: true
+        http_config:
+          authorization: {type: Bearer, credentials: %SECRET%}
+
+# or Prometheus itself, a ruler or vmalert, without an Alertmanager between: prometheus.yml
+alerting:
+  alertmanagers:
+    - scheme: https
+      path_prefix: %PATH%
+      authorization: {type: Bearer, credentials: %SECRET%}
+      static_configs: [{targets: ["%HOST%"]}]
+"""
 
     def authenticate(self, delivery: Delivery, auth: Auth) -> None:
         """Raise `Unauthenticated` unless the shared secret is right; Alertmanager signs nothing."""
@@ -44,20 +78,25 @@ class AlertmanagerConnector:
 
     def parse(self, delivery: Delivery) -> Parsed:
         """An event for each alert. Raises `Unparseable` without a list of alerts, as with a custom `payload`."""
-        body = read_json(delivery.body)
-        group = as_mapping(body)
-        alerts = body if isinstance(body, list) else group.get("alerts")
-        if not isinstance(alerts, list):
-            raise Unparseable(
-                "The body has no list of alerts; for a payload template of your own use the connector generic"
-            )
-        if len(alerts) > MOST_VALUES:
-            raise BodyTooLarge(f"The body has more than {MOST_VALUES} alerts; set max_alerts or a smaller batch size")
-        kept = [alert for alert in alerts if isinstance(alert, dict)]
-        if alerts and not kept:
-            raise Unparseable("The list of alerts holds no objects")
-        events = tuple(_event(alert, group, delivery.received_at) for alert in kept)
-        return Parsed(events, Reply(200) if isinstance(body, list) else Reply())
+        return read_alerts(delivery)
+
+
+def read_alerts(delivery: Delivery) -> Parsed:
+    """The alerts of a group in Alertmanager's form, which others send too. Raises like `parse`."""
+    body = read_json(delivery.body)
+    group = as_mapping(body)
+    alerts = body if isinstance(body, list) else group.get("alerts")
+    if not isinstance(alerts, list):
+        raise Unparseable(
+            "The body has no list of alerts; for a payload template of your own use the connector generic"
+        )
+    if len(alerts) > MOST_VALUES:
+        raise BodyTooLarge(f"The body has more than {MOST_VALUES} alerts; set max_alerts or a smaller batch size")
+    kept = [alert for alert in alerts if isinstance(alert, dict)]
+    if alerts and not kept:
+        raise Unparseable("The list of alerts holds no objects")
+    events = tuple(_event(alert, group, delivery.received_at) for alert in kept)
+    return Parsed(events, Reply(200) if isinstance(body, list) else Reply())
 
 
 def _event(alert: Mapping[str, Any], group: Mapping[str, Any], received_at: datetime) -> ErrorEvent:
@@ -67,7 +106,7 @@ def _event(alert: Mapping[str, Any], group: Mapping[str, Any], received_at: date
     began, ended = as_text(alert.get("startsAt")), as_text(alert.get("endsAt"))
     links = (alert.get("generatorURL"), annotations.get("runbook_url"), group.get("externalURL"))
     return ErrorEvent(
-        id=key_of(as_text(group.get("groupKey")), fingerprint, began, "resolved" if is_over else "firing"),
+        id=key_of(fingerprint, began, "resolved" if is_over else "firing"),
         text=_text(labels, annotations),
         type=labels.get("alertname", "alert"),
         time=as_time(ended if is_over else began, received_at),

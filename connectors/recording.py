@@ -1,10 +1,12 @@
 """Recorded deliveries: one HTTP request a file, as tests compare them and the demo posts them.
 
     {"about": "...", "received_at": "2026-03-02T10:00:00Z", "auth": {"scheme": "bearer", "secrets": ["..."]},
-     "method": "POST", "path": "/?token=...", "headers": {...}, "body": ...}
+     "method": "POST", "path": "/?token=...", "headers": {...}, "body": ..., "keys": {"https://...": "..."},
+     "denial": "..."}
 
 `path` is what follows the connection's name. The body is `body` (text as it is; an object or list as compact JSON),
-`body_lines` (the same a line each) or `body_base64`. `auth` is that of a connection which accepts the delivery.
+`body_lines` (the same a line each) or `body_base64`. `auth` is that of a connection which accepts the delivery; `keys`
+are the sender's public keys by their address. `denial` is the bare text of the denial that it carries, if it does.
 """
 
 import base64
@@ -16,7 +18,7 @@ from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 from connectors.base import Auth, Delivery
-from connectors.bodies import decode
+from connectors.codings import decode
 
 EXPECTED_SUFFIX = ".expected.json"
 
@@ -31,6 +33,7 @@ class Recording:
     auth: Auth
     target: str
     delivery: Delivery
+    denial: str | None
 
 
 def find_recordings(folder: Path) -> list[Path]:
@@ -53,9 +56,11 @@ def read_recording(path: Path) -> Recording:
         raw=raw,
         body=decode(raw, headers.get("content-encoding", "")),
         received_at=datetime.fromisoformat(request["received_at"]),
+        keys={url: key.encode() for url, key in request.get("keys", {}).items()},
     )
-    auth = Auth(**{**given, "secrets": tuple(given.get("secrets", ()))})
-    return Recording(path.parent.name, path.stem, request["about"], auth, request.get("path", ""), delivery)
+    auth = Auth(**{**given, "secrets": tuple(given.get("secrets", ())), "senders": tuple(given.get("senders", ()))})
+    denial = request.get("denial")
+    return Recording(path.parent.name, path.stem, request["about"], auth, request.get("path", ""), delivery, denial)
 
 
 def _body(request: dict[str, Any]) -> bytes:

@@ -10,11 +10,24 @@ from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
-from connectors import bodies
-from connectors.base import Auth, AuthScheme, Delivery, ErrorEvent, Parsed, Reply, Unauthenticated, Unparseable
+from connectors import bodies, codings
+from connectors.base import (
+    Auth,
+    AuthScheme,
+    Connector,
+    Delivery,
+    ErrorEvent,
+    Parsed,
+    Reply,
+    Sample,
+    Unauthenticated,
+    Unparseable,
+)
 from connectors.envelopes import read_envelope
 from connectors.sentry_event import event_id, read_event
+from connectors.sentry_issues import SentryIssues
 from connectors.signatures import is_one_of, live_secrets, verify_hmac_sha256, verify_shared_secret
+from connectors.trial import HexHMAC
 from connectors.values import as_link, as_mapping, as_text, as_time, attributes_of, dig, first_text, join_texts
 
 _SDK_PATH = re.compile(r"/api/(?:(?P<project>[^/]+)/)?(?P<endpoint>envelope|store)/?")
@@ -24,12 +37,32 @@ _FIRST_LINE = 8_192
 _ISSUE_STATES = {"created": "firing", "unresolved": "firing", "resolved": "resolved"}
 
 
-class SentryConnector:
+class SentryConnector(Connector):
     """Reads what Sentry and its SDKs send."""
 
     name = "sentry"
     title = "Sentry"
+    group = "errors"
     schemes: tuple[AuthScheme, ...] = ("signature", "bearer", "basic", "header", "url-token", "none")
+    pulls = SentryIssues()
+    vendor_secret = True
+    limits = (20 * 1024 * 1024, 100 * 1024 * 1024)  # what Sentry itself takes
+    sample = Sample(
+        '{"action": "triggered", "data": {"event": {"event_id": "%ID%", "title": "%TEXT%", "message": '
+        '"%TEXT%", "datetime": "%TIME%"}}}',
+        headers={"sentry-hook-resource": "event_alert"},
+    )
+    signer = HexHMAC("sentry-hook-signature")
+    setup = """\
+In Sentry: Settings, Developer Settings, Create New Integration, Internal Integration.
+  Webhook URL         %URL%
+  Alert Rule Action   on
+  Webhooks            issue, and error if your plan has it
+Give its Client Secret to this connection as the secret; then choose the integration as an action in your alert rules.
+
+Or let an SDK send here itself; its DSN key must be among the secrets of this connection:
+  SENTRY_DSN=https://%SECRET%@%HOST%%PATH%/1
+"""
 
     def authenticate(self, delivery: Delivery, auth: Auth) -> None:
         """Raise `Unauthenticated` unless the webhook is signed, or the SDK shows a key that is among the secrets.
@@ -65,7 +98,7 @@ def _sdk_key(delivery: Delivery) -> str | None:
     for name in ("x-sentry-auth", "authorization"):
         if found := _KEY_IN_HEADER.search(delivery.headers.get(name, "")):
             return found[1]
-    head = bodies.peek(delivery.raw, delivery.headers.get("content-encoding", ""), _FIRST_LINE)
+    head = codings.peek(delivery.raw, delivery.headers.get("content-encoding", ""), _FIRST_LINE)
     try:
         dsn = dig(bodies.read_json(head.partition(b"\n")[0]), "dsn")
         return urlsplit(dsn).username if isinstance(dsn, str) else None

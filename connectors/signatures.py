@@ -12,6 +12,7 @@ from collections.abc import Iterable
 from connectors.base import Auth, AuthScheme, Delivery, Unauthenticated
 
 _STANDARD_PREFIXES = ("webhook", "svix")
+_MOST_SIGNATURES = 10
 
 
 def verify_shared_secret(delivery: Delivery, auth: Auth) -> None:
@@ -46,20 +47,55 @@ def is_one_of(given: str | None, secrets: Iterable[str]) -> bool:
     return any(hmac.compare_digest(form, secret) for secret in wanted for form in forms)
 
 
-def verify_hmac_sha256(delivery: Delivery, auth: Auth, header: str) -> None:
-    """Check a hex HMAC-SHA256 of the raw body, keyed with any live secret, in the header of that (lower-case) name."""
-    given = delivery.headers.get(header, "").strip().lower()
+def verify_token_word(delivery: Delivery, auth: Auth, word: str) -> None:
+    """Like `verify_shared_secret`, where the sender writes another word than `Bearer` before its token."""
+    scheme, _, token = delivery.headers.get("authorization", "").strip().partition(" ")
+    if auth.scheme == "bearer" and scheme.lower() == word.lower():
+        if not is_one_of(token.strip(), live_secrets(auth)):
+            raise Unauthenticated(f"The token after {word} is no secret of this connection")
+        return
+    verify_shared_secret(delivery, auth)
+
+
+def verify_named_secret(delivery: Delivery, auth: Auth, header: str) -> None:
+    """Like `verify_shared_secret`, where the vendor fixes the header of the scheme `header`."""
+    given = delivery.headers.get(header.lower())
+    if auth.scheme == "header" and given is not None:
+        if not is_one_of(given, live_secrets(auth)):
+            raise Unauthenticated(f"The header {header} holds no secret of this connection")
+        return
+    verify_shared_secret(delivery, auth)
+
+
+def verify_hmac_sha256(
+    delivery: Delivery, auth: Auth, header: str, *, prefix: str = "", signed: bytes | None = None
+) -> None:
+    """Check a hex HMAC-SHA256 keyed with any live secret, in the header of that (lower-case) name.
+
+    It covers the raw body, or `signed` where a vendor signs more. `prefix` is what stands before the digits; with one,
+    the header may list several signatures, separated by commas, and any may be right.
+    """
+    given = delivery.headers.get(header, "").strip()
     secrets = live_secrets(auth)
     if not given:
         raise Unauthenticated(f"The header {header} is missing; it must hold the signature of the body")
-    if not is_one_of(
-        given,
-        [
-            hmac.new(secret.encode("utf-8", "surrogatepass"), delivery.raw, hashlib.sha256).hexdigest()
-            for secret in secrets
-        ],
-    ):
+    body = delivery.raw if signed is None else signed
+    expected = [hmac.new(secret.encode("utf-8", "surrogatepass"), body, "sha256").hexdigest() for secret in secrets]
+    signatures = [part.strip() for part in given.split(",")[:_MOST_SIGNATURES]] if prefix else [given]
+    shown = [part.removeprefix(prefix).lower() for part in signatures if part.startswith(prefix)]
+    if not any(is_one_of(part, expected) for part in shown):
         raise Unauthenticated(f"The signature in {header} is not that of this body with a secret of this connection")
+
+
+def verify_age(timestamp: str, delivery: Delivery, auth: Auth, header: str) -> None:
+    """Check that a signed time, in whole seconds since 1970, is near the receipt in both directions."""
+    if not (timestamp.isascii() and timestamp.isdigit() and len(timestamp) <= 12):
+        raise Unauthenticated(f"{header} is not a whole number of seconds")
+    age = delivery.received_at.timestamp() - int(timestamp)
+    if age > auth.tolerance:
+        raise Unauthenticated(f"{header} is more than {auth.tolerance} s old")
+    if age < -auth.tolerance:
+        raise Unauthenticated(f"{header} is more than {auth.tolerance} s in the future")
 
 
 def verify_standard_webhook(delivery: Delivery, auth: Auth) -> None:
@@ -71,9 +107,7 @@ def verify_standard_webhook(delivery: Delivery, auth: Auth) -> None:
     # A full stop would let one signed message be read as another: the signed parts are joined by it.
     if "." in message_id:
         raise Unauthenticated("webhook-id must not contain a full stop")
-    if not (timestamp.isascii() and timestamp.isdigit() and len(timestamp) <= 12):
-        raise Unauthenticated("webhook-timestamp is not a whole number of seconds")
-    _verify_age(int(timestamp), delivery, auth)
+    verify_age(timestamp, delivery, auth, "webhook-timestamp")
     signed = f"{message_id}.{timestamp}.".encode("utf-8", "surrogatepass") + delivery.raw
     expected = [_sign(key, signed) for secret in live_secrets(auth) for key in _standard_keys(secret)]
     given = [item.removeprefix("v1,") for item in signatures.split() if item.startswith("v1,")]
@@ -92,14 +126,6 @@ def _standard_headers(delivery: Delivery) -> tuple[str, str, str]:
         if all(found):
             return found[0], found[1], found[2]
     raise Unauthenticated("The headers webhook-id, webhook-timestamp and webhook-signature must all be there")
-
-
-def _verify_age(timestamp: int, delivery: Delivery, auth: Auth) -> None:
-    age = delivery.received_at.timestamp() - timestamp
-    if age > auth.tolerance:
-        raise Unauthenticated(f"webhook-timestamp is more than {auth.tolerance} s old")
-    if age < -auth.tolerance:
-        raise Unauthenticated(f"webhook-timestamp is more than {auth.tolerance} s in the future")
 
 
 def _standard_keys(secret: str) -> list[bytes]:

@@ -20,10 +20,13 @@ def plugin(tmp_path, monkeypatch, source: str) -> None:
 
 
 WHOLE = """
-class Acme:
+from connectors.base import Connector
+
+class Acme(Connector):
     name = "acme"
     title = "Acme Monitoring"
     schemes = ("bearer",)
+    setup = "Enter %URL% in Acme."
     def authenticate(self, delivery, auth): ...
     def parse(self, delivery): ...
 CONNECTOR = Acme()
@@ -60,12 +63,14 @@ def test_a_package_that_does_not_load_is_named_with_the_reason(tmp_path, monkeyp
         ({"title": ""}, "`title` is missing"),
         ({"schemes": ()}, "`schemes` is"),
         ({"schemes": ("bearer", "telepathy")}, "signature, bearer, basic"),
+        ({"setup": "Ask somebody."}, "`setup` does not say where %URL%"),
         ({"parse": None}, "the method `parse` is missing"),
         ({"authenticate": None}, "the method `authenticate` is missing"),
     ],
 )
 def test_a_broken_promise_is_named(broken, said):
-    whole = {name: getattr(CONNECTOR, name) for name in ("name", "title", "schemes", "authenticate", "parse")}
+    promises = ("name", "title", "schemes", "setup", "authenticate", "parse", "greet", "refuse")
+    whole = {name: getattr(CONNECTOR, name) for name in promises}
     assert connectors.check("here", SimpleNamespace(**whole))
     with pytest.raises(connectors.BrokenConnector, match=f"^here: .*{said}"):
         connectors.check("here", SimpleNamespace(**{**whole, **broken}))

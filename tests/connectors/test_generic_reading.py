@@ -289,3 +289,22 @@ def test_text_that_databases_refuse_is_repaired(deliver):
 
 def test_a_delivery_is_read_from_its_decoded_body(deliver):
     assert texts(replace(deliver({"message": "denied"}), raw=b"compressed")) == ["denied"]
+
+
+def test_fields_that_stand_elsewhere_are_mapped_in_the_address(deliver):
+    query = {"field.message": "outer.notes.1", "field.service": "meta.svc", "field.environment": "no.such"}
+    body = {"outer": {"notes": ["first", "access denied"]}, "meta": {"svc": "billing"}, "message": "see notes"}
+    event = read(replace(deliver(body), query=query))
+    assert (event.text, event.service_name, event.environment) == ("access denied", "billing", None)
+
+
+def test_a_mapping_of_what_is_no_field_is_said_to_be_wrong(deliver):
+    with pytest.raises(Unparseable, match="maps 'colour', which is no field; fields are"):
+        read(replace(deliver({"message": "x"}), query={"field.colour": "a"}))
+
+
+def test_json_that_a_template_broke_is_read_as_text_where_it_tells_of_a_failure(deliver):
+    broken = b'{"message": "CRITICAL - "billing": permission denied for table t", "service": "db"}'
+    assert read(deliver(broken, content_type="application/json")).text == broken.decode()
+    with pytest.raises(Unparseable):
+        read(deliver(b'{"message": "all "good" now"}', content_type="application/json"))

@@ -15,7 +15,7 @@ import sentry_sdk
 from sentry_sdk.utils import event_from_exception
 
 from connectors.base import Auth, Delivery, ErrorEvent, Unauthenticated
-from connectors.bodies import decode
+from connectors.codings import decode
 from connectors.sentry import CONNECTOR
 
 KEY = "0d6c2f5e9b8a4713a1e4c7d05f92b368"

@@ -1,0 +1,161 @@
+"""Kubernetes: the API server's audit webhook, and events as kwatch and exporters post them.
+
+https://kubernetes.io/docs/tasks/debug/debug-cluster/audit/#webhook-backend
+https://kubernetes.io/docs/reference/config-api/apiserver-audit.v1/
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from connectors.base import Auth, AuthScheme, Connector, Delivery, ErrorEvent, Parsed, Reply, Sample, Unparseable
+from connectors.bodies import MOST_VALUES, read_json
+from connectors.signatures import verify_shared_secret
+from connectors.values import (
+    as_list,
+    as_mapping,
+    as_status,
+    as_text,
+    as_time,
+    attributes_of,
+    dig,
+    first_text,
+    join_texts,
+    key_of,
+)
+
+_REFUSED = frozenset({401, 403})
+
+
+class KubernetesConnector(Connector):
+    """Keeps refused requests of the audit log, and warning events."""
+
+    name = "kubernetes"
+    title = "Kubernetes (audit webhook, events, kwatch)"
+    group = "kubernetes"
+    schemes: tuple[AuthScheme, ...] = ("bearer", "basic", "header", "url-token", "none")
+    sample = Sample(
+        '{"type": "Warning", "kind": "Event", "apiVersion": "v1", "reason": "Failed", "message": "%TEXT%", '
+        '"metadata": {"uid": "%ID%", "name": "whydenied", "namespace": "whydenied"}, "involvedObject": '
+        '{"kind": "Pod", "name": "whydenied", "namespace": "whydenied"}, "lastTimestamp": "%TIME%"}',
+    )
+    setup = """\
+# kube-apiserver --audit-policy-file=policy.yaml --audit-webhook-config-file=webhook.yaml; webhook.yaml:
+apiVersion: v1
+kind: Config
+clusters: [{name: whydenied, cluster: {server: "%URL%"}}]
+users: [{name: apiserver, user: {token: "%SECRET%"}}]
+contexts: [{name: default, context: {cluster: whydenied, user: apiserver}}]
+current-context: default
+
+# kwatch
+alert:
+  webhook:
+    url: "%URL%"
+    headers: [{name: Authorization, value: "Bearer %SECRET%"}]
+"""
+
+    def authenticate(self, delivery: Delivery, auth: Auth) -> None:
+        """Raise `Unauthenticated` unless the connection's secret is shown."""
+        verify_shared_secret(delivery, auth)
+
+    def parse(self, delivery: Delivery) -> Parsed:
+        """The refusals of an audit list, one event, or what kwatch saw of a pod."""
+        body = read_json(delivery.body)
+        items = [as_mapping(one) for one in as_list(as_mapping(body).get("items")) or ([body] if body else [])]
+        if not any(_kind(one) for one in items[:MOST_VALUES]):
+            raise Unparseable("This is no audit list, no Event and no message of kwatch")
+        events = {event.id: event for one in items[:MOST_VALUES] if (event := _event(one, delivery))}
+        return Parsed(tuple(events.values()), Reply(200, b"{}"), passed_over=len(items) - len(events))
+
+
+def _kind(item: Mapping[str, Any]) -> str | None:
+    if "auditID" in item:
+        return "audit"
+    if "involvedObject" in item or "regarding" in item:
+        return "event"
+    return "kwatch" if {"Reason", "Namespace"} <= item.keys() else None
+
+
+def _event(item: Mapping[str, Any], delivery: Delivery) -> ErrorEvent | None:
+    match _kind(item):
+        case "audit":
+            return _audit(item, delivery)
+        case "event":
+            return _warning(item, delivery)
+        case "kwatch":
+            return _kwatch(item, delivery)
+    return None
+
+
+def _audit(item: Mapping[str, Any], delivery: Delivery) -> ErrorEvent | None:
+    code = as_status(dig(item, "responseStatus", "code"))
+    if code not in _REFUSED or as_text(item.get("stage")) not in {"ResponseComplete", "Panic", None}:
+        return None
+    message = as_text(dig(item, "responseStatus", "message"))
+    reason = as_text(dig(item, "annotations", "authorization.k8s.io/reason"))
+    user = as_text(dig(item, "user", "username"))
+    reference = as_mapping(item.get("objectRef"))
+    return ErrorEvent(
+        id=f"{item['auditID']}:{as_text(item.get('stage')) or ''}",
+        text=join_texts([message or _sentence(item), reason]),
+        type="kubernetes.audit",
+        time=as_time(item.get("stageTimestamp") or item.get("requestReceivedTimestamp"), delivery.received_at),
+        service_name=user,
+        http_status=code,
+        attributes=attributes_of(
+            [
+                ("k8s.verb", item.get("verb")),
+                ("k8s.resource", reference.get("resource")),
+                ("k8s.namespace.name", reference.get("namespace")),
+                ("url.path", item.get("requestURI")),
+                ("user_agent", item.get("userAgent")),
+            ]
+        ),
+    )
+
+
+def _sentence(item: Mapping[str, Any]) -> str:
+    """The API server's own sentence, for a record whose policy left the message out."""
+    reference = as_mapping(item.get("objectRef"))
+    resource, group = as_text(reference.get("resource")), as_text(reference.get("apiGroup")) or ""
+    subresource, namespace = as_text(reference.get("subresource")), as_text(reference.get("namespace"))
+    whole = f"{resource}/{subresource}" if subresource else resource
+    user, verb = as_text(dig(item, "user", "username")), as_text(item.get("verb"))
+    if not resource:
+        return f'forbidden: User "{user}" cannot {verb} path "{as_text(item.get("requestURI")) or ""}"'
+    where = f'in the namespace "{namespace}"' if namespace else "at the cluster scope"
+    return f'{whole} is forbidden: User "{user}" cannot {verb} resource "{whole}" in API group "{group}" {where}'
+
+
+def _warning(item: Mapping[str, Any], delivery: Delivery) -> ErrorEvent | None:
+    if as_text(item.get("type")) not in {"Warning", None}:
+        return None
+    about = as_mapping(item.get("involvedObject") or item.get("regarding"))
+    name, kind = as_text(about.get("name")), as_text(about.get("kind"))
+    time = first_text(item.get("lastTimestamp"), item.get("eventTime"), dig(item, "metadata", "creationTimestamp"))
+    identity = first_text(dig(item, "metadata", "uid")) or key_of(repr(about), as_text(item.get("message")))
+    return ErrorEvent(
+        id=f"{identity}:{as_text(item.get('count')) or ''}",
+        text=join_texts([as_text(item.get("reason")), first_text(item.get("message"), item.get("note"))]) or identity,
+        type="kubernetes.event",
+        time=as_time(time, delivery.received_at),
+        service_name=name,
+        attributes=attributes_of([("k8s.namespace.name", about.get("namespace")), ("k8s.kind", kind)]),
+    )
+
+
+def _kwatch(item: Mapping[str, Any], delivery: Delivery) -> ErrorEvent:
+    said = [as_text(item.get(name)) for name in ("Reason", "Events", "Logs")]
+    text = join_texts(one.replace("\\n", "\n").replace('\\"', '"') if one else None for one in said)
+    return ErrorEvent(
+        id=key_of(delivery.body),
+        text=text or "kwatch",
+        type="kubernetes.kwatch",
+        time=delivery.received_at,
+        service_name=first_text(dig(item, "Labels", "app"), item.get("Container"), item.get("Name")),
+        environment=as_text(item.get("Cluster")),
+        attributes=attributes_of([("k8s.namespace.name", item.get("Namespace")), ("k8s.pod.name", item.get("Name"))]),
+    )
+
+
+CONNECTOR = KubernetesConnector()

@@ -1,0 +1,46 @@
+"""The one way out: every HTTP request of our own goes through a client made here.
+
+Redirects are never followed, and proxies are those of the environment, as operators expect.
+"""
+
+from typing import TYPE_CHECKING
+
+from service import __version__
+
+if TYPE_CHECKING:
+    import httpx
+
+
+class Unreachable(Exception):
+    """Nothing usable came back. The message says what, without the address."""
+
+
+def open_client(*, timeout: float, headers: dict[str, str] | None = None, base_url: str = "") -> "httpx.AsyncClient":
+    """A client for one purpose; `timeout` in seconds holds for each of connecting, sending and reading."""
+    import httpx  # noqa: PLC0415 - most starts of the service never call out
+
+    agent = {"User-Agent": f"whydenied/{__version__}"}
+    return httpx.AsyncClient(
+        timeout=timeout, headers=agent | (headers or {}), base_url=base_url, follow_redirects=False
+    )
+
+
+async def fetch(url: str, *, patience: float, limit: int) -> bytes:
+    """The body of a 200 answer to a GET, at most `limit` bytes, after `patience` seconds at most for each step.
+
+    Raises `Unreachable`.
+    """
+    import httpx  # noqa: PLC0415 - see above
+
+    try:
+        async with open_client(timeout=patience) as client, client.stream("GET", url) as response:
+            if response.status_code != 200:
+                raise Unreachable(f"answered {response.status_code}")
+            body = bytearray()
+            async for chunk in response.aiter_bytes():
+                body += chunk
+                if len(body) > limit:
+                    raise Unreachable(f"answered more than {limit} bytes")
+            return bytes(body)
+    except (httpx.HTTPError, httpx.InvalidURL) as error:
+        raise Unreachable(type(error).__name__) from error
