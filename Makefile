@@ -25,7 +25,7 @@ serve: setup ## Run the service at 127.0.0.1:8000 on embedded SQLite in ./var
 	@$(BIN)/whydenied serve --host 127.0.0.1 --port 8000
 
 test: setup ## Run the whole test suite
-	@$(BIN)/python -m pytest -n auto --dist loadfile
+	@$(BIN)/python -m pytest -n $(shell $(PYTHON) -c "import os; print((os.cpu_count() or 1) + 1)") --dist loadfile
 
 check: setup ## Lint, types, import contracts, YAML, rules, prompts, migrations
 	$(BIN)/ruff format --check .

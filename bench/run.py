@@ -20,6 +20,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import analysis
 import matching
 import uvloop
 from load import Result, build_request, drive
@@ -170,6 +171,7 @@ def main() -> None:
     args = parser.parse_args()
     report(measure(args.connections, args.seconds, args.rounds), args.connections)
     matching.report()
+    analysis.report(running)
 
 
 if __name__ == "__main__":

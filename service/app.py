@@ -3,49 +3,62 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from datetime import UTC, datetime
+from functools import partial
 from urllib.parse import urlencode
 
 import structlog
 from fastapi import Depends, FastAPI, Request
 from fastapi.responses import RedirectResponse, Response
 from pydantic import SecretStr
-from sqlalchemy import Engine
+from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import SQLAlchemyError
 from starlette.types import Receive, Scope, Send
 
 from connectors import BrokenConnector, discover
 from connectors.base import Connector
 from service import __version__
-from service.declared import DeclarationError, load_declared
+from service.declared import DeclarationError, Declared, load_declared
+from service.declared_models import open_models
 from service.keyring import Keyring
-from service.llm.base import LLMError, Provider, open_provider
+from service.llm.base import LLMError
 from service.match.matcher import Matcher
 from service.metrics import Metrics
 from service.pipeline import Pipeline
 from service.prompt.load import load_prompts
 from service.prompt.model import PromptError
+from service.pull_settings import interval_of
 from service.redact import Redactor
 from service.rules.load import RuleError, load_packs
 from service.settings import Settings
 from service.store import connections
 from service.store.access import preset_api_key
 from service.store.engine import migrate, open_engine
-from service.store.failures import counts_by_status
+from service.store.failures import counts_by_analysis, counts_by_status
+from service.store.pulls import Schedule, declare_pull
 from service.store.schema import NewerSchema
 from service.store.writer import Writer
 from service.upkeep import keep_for
 from service.web import find_pages, find_routers, health
 from service.web.access import SignInRequired, page_caller
 from service.web.errors import install_errors
-from service.web.ingest import PREFIX, Ingest
+from service.web.ingest import PREFIX, Ingest, count_accepted
 from service.web.live import LiveConnections
 from service.web.openapi import DESCRIPTION, describe
 from service.web.pages import STATIC_FOLDER
+from service.web.public_keys import PublicKeys
+from service.web.refusals import Refusals
 from service.web.security import Shield
-from service.web.services import Services
+from service.web.services import ModelSetup, Services
 from service.web.sign_in import SignIn
 from service.web.static_files import PageFiles
+from service.web.waiting_room import WaitingRoom
 from service.worker import Worker
+from service.worker.budget import Limits
+from service.worker.cloud_proof import prove
+from service.worker.diagnosis import diagnose
+from service.worker.models import Models
+from service.worker.pulling import Counts, Pulling
 
 log = structlog.get_logger(__name__)
 
@@ -68,17 +81,21 @@ class Application(FastAPI):
             await super().__call__(scope, receive, send)
 
 
-def create_app(settings: Settings) -> Application:
-    """The application over a migrated database. Raises `StartError`; starts no thread before its lifespan begins."""
+def create_app(settings: Settings, *, sweep_seconds: float = 60.0) -> Application:
+    """The application over a migrated database. Raises `StartError`; starts no thread before its lifespan begins.
+
+    Its worker looks every `sweep_seconds` for failures that other processes received.
+    """
     engine = open_store(settings)
-    services, worker = _build(settings, engine)
+    services, worker = _build(settings, engine, sweep_seconds)
+    pulling = _open_pulling(services) if settings.worker else None
     app = Application(
         title="whydenied",
         version=__version__,
         description=DESCRIPTION,
         docs_url=None,
         redoc_url=None,
-        lifespan=_lifespan(services, worker, settings.retention_days),
+        lifespan=_lifespan(services, worker, pulling, settings.retention_days),
         telemetry={"tracing": False, "metrics": False, "logs": False},
     )
     app.state.services = services
@@ -87,6 +104,9 @@ def create_app(settings: Settings) -> Application:
         pipeline=services.pipeline,
         metrics=services.metrics,
         body_timeout=settings.body_timeout,
+        keys=PublicKeys(),
+        refusals=services.refusals,
+        waiting_room=WaitingRoom(engine, services.pipeline, pulling.wake if pulling else _nothing),
     )
     app.shield = Shield(
         super(Application, app).__call__, public_url=settings.public_url, max_body=settings.max_body_bytes
@@ -116,14 +136,17 @@ def open_keyring(settings: Settings) -> Keyring:
         raise StartError(f"the secret key cannot be used: {error}") from None
 
 
-def _build(settings: Settings, engine: Engine) -> tuple[Services, Worker | None]:
+def _build(settings: Settings, engine: Engine, sweep_seconds: float) -> tuple[Services, Worker | None]:
     keyring = open_keyring(settings)
     metrics = Metrics()
-    worker = _open_worker(settings, engine, metrics) if settings.worker else None
+    matcher = _load_matcher(settings)
+    redactor = Redactor(keyring.derive("redaction"), emails=settings.redact_emails)
+    models = _open_models(settings, matcher, redactor)
+    worker = _open_worker(settings, engine, metrics, models, sweep_seconds) if settings.worker else None
     writer = Writer(engine, queue_limit=settings.queue_limit, observe=metrics.commit_batch_size.observe)
     pipeline = Pipeline(
-        matcher=_load_matcher(settings),
-        redactor=Redactor(keyring.derive("redaction"), emails=settings.redact_emails),
+        matcher=matcher,
+        redactor=redactor,
         writer=writer,
         notify_unanswered=worker.enqueue if worker else _nobody,
     )
@@ -136,7 +159,9 @@ def _build(settings: Settings, engine: Engine) -> tuple[Services, Worker | None]
         max_inflated=settings.max_inflated_bytes,
     )
     metrics.queue_depth.set_function(lambda: writer.waiting)
-    metrics.count_failures_with(lambda: _count_failures(engine))
+    metrics.count_failures_with(
+        lambda: _count_failures(engine, counts_by_status), lambda: _count_failures(engine, counts_by_analysis)
+    )
     _keep_settings(settings, engine, keyring, connectors)
     services = Services(
         engine=engine,
@@ -144,6 +169,7 @@ def _build(settings: Settings, engine: Engine) -> tuple[Services, Worker | None]
         writer=writer,
         connectors=connectors,
         connections=live,
+        refusals=Refusals(engine),
         keyring=keyring,
         metrics=metrics,
         sign_in=SignIn(
@@ -151,7 +177,13 @@ def _build(settings: Settings, engine: Engine) -> tuple[Services, Worker | None]
         ),
         public_url=settings.public_url,
         metrics_public=settings.metrics_public,
-        llm_configured=settings.llm_api_key is not None,
+        models=ModelSetup(
+            tuple((one.provider.name, one.provider.model) for one in models.providers),
+            settings.llm_budget_day,
+            settings.llm_budget_month,
+            settings.llm_calls_per_minute,
+        ),
+        ask_model=worker.ask_again if worker else _nobody,
     )
     return services, worker
 
@@ -160,14 +192,21 @@ def _keep_settings(settings: Settings, engine: Engine, keyring: Keyring, known: 
     """Bring what the settings declare into the database: connections and the preset key."""
     try:
         if settings.connections is not None:
-            declared = load_declared(settings.connections, {name: one.schemes for name, one in known.items()})
+            declared = load_declared(settings.connections, known)
             with engine.begin() as conn:
                 connections.declare(conn, keyring, declared)
+                for one in declared:
+                    declare_pull(conn, keyring, one.name, _schedule(one, known), datetime.now(UTC))
         if settings.admin_api_key is not None:
             with engine.begin() as conn:
                 preset_api_key(conn, settings.admin_api_key.get_secret_value())
     except (DeclarationError, connections.NameTaken, ValueError) as error:
         raise StartError(str(error)) from None
+
+
+def _schedule(one: Declared, known: dict[str, Connector]) -> Schedule | None:
+    puller = known[one.connector].pulls
+    return Schedule(one.pull, interval_of(one.pull, puller)) if one.pull is not None and puller else None
 
 
 def _load_matcher(settings: Settings) -> Matcher:
@@ -184,34 +223,45 @@ def _load_connectors() -> dict[str, Connector]:
         raise StartError(f"a connector cannot be used: {error}") from None
 
 
-def _open_worker(settings: Settings, engine: Engine, metrics: Metrics) -> Worker:
+def _open_worker(settings: Settings, engine: Engine, metrics: Metrics, models: Models, sweep_seconds: float) -> Worker:
     try:
         return Worker(
             engine,
             settings.data_dir,
             settings.database,
-            _open_provider(settings),
+            models if models.providers else None,
             load_prompts(settings.prompts_dir),
-            concurrency=settings.llm_concurrency,
+            sweep_seconds=sweep_seconds,
             observe=metrics.count_llm_call,
         )
-    except (PromptError, LLMError) as error:
+    except PromptError as error:
         raise StartError(str(error)) from None
 
 
-def _open_provider(settings: Settings) -> Provider | None:
-    if settings.llm_api_key is None:
-        return None
-    return open_provider(
-        settings.llm_provider,
-        api_key=settings.llm_api_key.get_secret_value(),
-        model=settings.llm_model,
-        base_url=settings.llm_base_url,
-    )
+def _open_models(settings: Settings, matcher: Matcher, redactor: Redactor) -> Models:
+    limits = Limits(settings.llm_budget_day, settings.llm_budget_month, settings.llm_calls_per_minute)
+    try:
+        models = Models(
+            open_models(settings), limits, settings.llm_concurrency, diagnose=partial(diagnose, matcher, redactor)
+        )
+    except (LLMError, DeclarationError) as error:
+        raise StartError(str(error)) from None
+    if limits.has_budget and (unpriced := models.unpriced()):
+        raise StartError(
+            f"the price of {', '.join(unpriced)} is not known, so no budget can be kept: declare it in a file of "
+            "models (WHYDENIED_LLM_MODELS)"
+        )
+    return models
+
+
+def _open_pulling(services: Services) -> Pulling:
+    metrics = services.metrics
+    counts = Counts(metrics.count_pull, metrics.count_text, partial(count_accepted, metrics), metrics.count_passed_over)
+    return Pulling(services.engine, services.keyring, services.connectors, services.pipeline, counts, prove)
 
 
 def _lifespan(
-    services: Services, worker: Worker | None, retention_days: int | None
+    services: Services, worker: Worker | None, pulling: Pulling | None, retention_days: int | None
 ) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
@@ -219,7 +269,12 @@ def _lifespan(
         await asyncio.to_thread(services.connections.refresh)
         if worker is not None:
             worker.start()
-        tasks = [asyncio.create_task(services.connections.watch())]
+        tasks = [
+            asyncio.create_task(services.connections.watch()),
+            asyncio.create_task(services.refusals.write_for_ever()),
+        ]
+        if pulling is not None:
+            tasks.append(asyncio.create_task(pulling.run()))
         if retention_days is not None:
             tasks.append(asyncio.create_task(keep_for(services.engine, retention_days)))
         log.info("started", version=__version__, rules=len(services.pipeline.matcher.rules))
@@ -258,17 +313,21 @@ async def _to_sign_in(request: Request, _error: Exception) -> Response:
     return RedirectResponse(f"/login?{query}" if query else "/login", 303)
 
 
-def _count_failures(engine: Engine) -> dict[str, int]:
-    """Failures by status; nothing while the database is away, so that the other metrics can still be read."""
+def _count_failures(engine: Engine, count: Callable[[Connection], dict[str, int]]) -> dict[str, int]:
+    """What `count` says; nothing while the database is away, so that the other metrics can still be read."""
     try:
         with engine.connect() as conn:
-            return counts_by_status(conn)
+            return count(conn)
     except SQLAlchemyError:
         return {}
 
 
 def _plain(secret: SecretStr | None) -> str | None:
     return secret.get_secret_value() if secret else None
+
+
+def _nothing() -> None:
+    """Without a worker in this process another one looks for events that wait."""
 
 
 def _nobody(_failure_ids: Sequence[str]) -> None:

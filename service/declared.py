@@ -5,7 +5,7 @@ The format is in docs/configuration.md. A secret stands inline, or names an envi
 
 import os
 import re
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +13,10 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
-from connectors.base import Auth, AuthScheme
+from connectors.base import Auth, AuthScheme, Connector
+from service.pull_settings import PullSettingsError, complete
 
-RESERVED_NAMES = frozenset({"api"})
+RESERVED_NAMES = frozenset({"api", "new"})  # what the REST API receives, and the page that makes connections
 NAME_PATTERN = r"^[a-z0-9][a-z0-9._-]{0,62}$"
 
 
@@ -41,12 +42,16 @@ class DeclaredAuth(_Strict):
     username: str | None = None
     name: str | None = None
     tolerance: int = Field(300, ge=1, le=86_400)
+    senders: tuple[str, ...] = ()
+    audience: str | None = None
+    keys_url: str | None = None
 
 
 class DeclaredConnection(_Strict):
     name: str = Field(pattern=NAME_PATTERN)
     connector: str
     auth: DeclaredAuth
+    pull: dict[str, str | int | FromEnvironment | FromFile] | None = None
 
 
 class _Document(_Strict):
@@ -59,10 +64,11 @@ class Declared(_Strict):
     name: str
     connector: str
     auth: Auth
+    pull: dict[str, str] | None = None
 
 
-def load_declared(path: Path, known: Mapping[str, Collection[str]]) -> list[Declared]:
-    """Read the file and look up every secret. `known` has the schemes of each connector. Raises `DeclarationError`."""
+def load_declared(path: Path, known: Mapping[str, Connector]) -> list[Declared]:
+    """Read the file and look up every secret. `known` holds the connectors by name. Raises `DeclarationError`."""
     document = _read(path)
     problems: list[str] = []
     declared: list[Declared] = []
@@ -70,8 +76,9 @@ def load_declared(path: Path, known: Mapping[str, Collection[str]]) -> list[Decl
         try:
             check_name(one.name)
             auth = checked(_auth(one.auth, path.parent), one.connector, known)
-            declared.append(Declared(name=one.name, connector=one.connector, auth=auth))
-        except DeclarationError as error:
+            pull = _pull(one, path.parent, known)
+            declared.append(Declared(name=one.name, connector=one.connector, auth=auth, pull=pull))
+        except (DeclarationError, PullSettingsError) as error:
             problems.append(f"{path.name}: {one.name}: {error}")
     names = [one.name for one in document.connections]
     problems += [
@@ -106,11 +113,19 @@ def _describe(path: Path, data: Any, error: ValidationError) -> Iterator[str]:
 
 
 def _auth(auth: DeclaredAuth, folder: Path) -> Auth:
-    secrets = tuple(_secret(secret, folder) for secret in auth.secrets)
-    return Auth(auth.scheme, secrets, auth.username, auth.name, auth.tolerance)
+    secrets = tuple(look_up(secret, folder) for secret in auth.secrets)
+    return Auth(**(auth.model_dump() | {"secrets": secrets}))
 
 
-def _secret(secret: str | FromEnvironment | FromFile, folder: Path) -> str:
+def _pull(one: DeclaredConnection, folder: Path, known: Mapping[str, Connector]) -> dict[str, str] | None:
+    if one.pull is None:
+        return None
+    given = {name: str(value) if isinstance(value, int) else look_up(value, folder) for name, value in one.pull.items()}
+    return complete(given, known[one.connector])
+
+
+def look_up(secret: str | FromEnvironment | FromFile, folder: Path) -> str:
+    """The secret itself; files are relative to `folder`. Raises `DeclarationError`, which names the source only."""
     if isinstance(secret, FromEnvironment):
         value = os.environ.get(secret.env, "")
         source = f"the environment variable {secret.env}"
@@ -133,14 +148,28 @@ def check_name(name: str) -> None:
         raise DeclarationError(f"{name!r} is no name for a connection: use up to 63 of a-z, 0-9, . _ and -")
 
 
-def checked(auth: Auth, connector: str, known: Mapping[str, Collection[str]]) -> Auth:
-    """The same authentication if the connector can use it. Raises `DeclarationError` saying what it lacks."""
+def checked(auth: Auth, connector: str, known: Mapping[str, Connector], *, later: bool = False) -> Auth:
+    """The same authentication if the connector can use it. Raises `DeclarationError` saying what it lacks.
+
+    With `later` the secret of a signature may be given later.
+    """
     if connector not in known:
         raise DeclarationError(f"the connector {connector!r} is not known; known are {', '.join(sorted(known))}")
-    if auth.scheme not in known[connector]:
-        raise DeclarationError(f"{connector} takes the schemes {', '.join(known[connector])}, not {auth.scheme}")
-    _complete(auth)
+    schemes = known[connector].schemes
+    if auth.scheme not in schemes:
+        raise DeclarationError(f"{connector} takes the schemes {', '.join(schemes)}, not {auth.scheme}")
+    if auth.scheme == "signature" and known[connector].public_key:
+        _complete_public_key(auth, connector)
+    elif auth.secrets or auth.scheme != "signature" or not later:
+        _complete(auth)
     return auth
+
+
+def _complete_public_key(auth: Auth, connector: str) -> None:
+    if auth.secrets:
+        raise DeclarationError(f"{connector} is signed with the vendor's own key and takes no secrets")
+    if not auth.senders:
+        raise DeclarationError(f"{connector} signs for all its customers alike: name your own under senders")
 
 
 def _complete(auth: Auth) -> None:

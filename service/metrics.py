@@ -52,6 +52,12 @@ class Metrics:
         self.delivery_seconds = Histogram(
             "whydenied_delivery_seconds", "Time from a delivery's headers to its acknowledgement.", registry=registry
         )
+        self.records_passed_over = Counter(
+            "whydenied_records_passed_over_total",
+            "Records of logs and traces that were understood and look like no failure, by connection.",
+            ["connection"],
+            registry=registry,
+        )
         self.events = Counter(
             "whydenied_events_total",
             "Events accepted by connection; kind is new or duplicate.",
@@ -69,6 +75,18 @@ class Metrics:
         )
         self.queue_depth = Gauge(
             "whydenied_queue_depth", "Submissions that wait for their transaction.", registry=registry
+        )
+        self.pulls = Counter(
+            "whydenied_pulls_total",
+            "Pulls by connection and outcome: ok, later, refused, gone, failed, unstored, broken.",
+            ["connection", "outcome"],
+            registry=registry,
+        )
+        self.texts_asked_for = Counter(
+            "whydenied_texts_asked_for_total",
+            "Deliveries without an error text by connection; outcome is found or without.",
+            ["connection", "outcome"],
+            registry=registry,
         )
         self.llm_calls = Counter(
             "whydenied_llm_calls_total", "LLM calls by model and outcome.", ["model", "outcome"], registry=registry
@@ -97,9 +115,13 @@ class Metrics:
         PlatformCollector(registry=registry)
         GCCollector(registry=registry)
 
-    def count_failures_with(self, counts: Callable[[], Mapping[str, int]]) -> None:
-        """Report `whydenied_failures` by review status, read by `counts` whenever metrics are asked for."""
-        self.registry.register(_Failures(counts))
+    def count_failures_with(
+        self, by_status: Callable[[], Mapping[str, int]], by_analysis: Callable[[], Mapping[str, int]]
+    ) -> None:
+        """Report failures by review status and by state of analysis, read whenever metrics are asked for."""
+        self.registry.register(_Failures("whydenied_failures", "Failures by review status.", "status", by_status))
+        told = "Failures by state of their analysis."
+        self.registry.register(_Failures("whydenied_failures_by_analysis", told, "state", by_analysis))
 
     def count_llm_call(self, call: LLMCall) -> None:
         """Count one call of a model, what it used and what it cost."""
@@ -112,20 +134,34 @@ class Metrics:
         if call.seconds is not None:
             self.llm_seconds.labels(call.model).observe(call.seconds)
 
+    def count_pull(self, connection: str, outcome: str) -> None:
+        """Count one pull."""
+        self.pulls.labels(connection, outcome).inc()
+
+    def count_text(self, connection: str, outcome: str) -> None:
+        """Count a delivery whose text was asked for."""
+        self.texts_asked_for.labels(connection, outcome).inc()
+
+    def count_passed_over(self, connection: str, count: int) -> None:
+        """Count records that look like no failure."""
+        if count:
+            self.records_passed_over.labels(connection).inc(count)
+
     def page(self) -> bytes:
         """The text that a Prometheus server scrapes. Blocks on the database."""
         return generate_latest(self.registry)
 
 
 class _Failures(Collector):
-    def __init__(self, counts: Callable[[], Mapping[str, int]]) -> None:
+    def __init__(self, name: str, told: str, label: str, counts: Callable[[], Mapping[str, int]]) -> None:
+        self._name, self._told, self._label = name, told, label
         self._counts = counts
 
     def describe(self) -> Iterable[Metric]:
-        return [GaugeMetricFamily("whydenied_failures", "Failures by review status.", labels=["status"])]
+        return [GaugeMetricFamily(self._name, self._told, labels=[self._label])]
 
     def collect(self) -> Iterable[Metric]:
-        family = GaugeMetricFamily("whydenied_failures", "Failures by review status.", labels=["status"])
-        for status, count in self._counts().items():
-            family.add_metric([status], count)
+        family = GaugeMetricFamily(self._name, self._told, labels=[self._label])
+        for value, count in self._counts().items():
+            family.add_metric([value], count)
         return [family]

@@ -68,8 +68,10 @@ class Pipeline:
         match = self.matcher.match(clean, context)
         return match.answer("explain") if match else abstain("explain", _NO_RULE)
 
-    async def accept(self, connection: str, events: Sequence[ErrorEvent]) -> list[Accepted]:
-        """Store events; returns once they are committed, in order.
+    async def accept(
+        self, connection: str, events: Sequence[ErrorEvent], *, replayed: Sequence[str] = ()
+    ) -> list[Accepted]:
+        """Store events; returns once they are committed, in order. Unparsed deliveries `replayed` go with the same.
 
         Raises `Overloaded`, `StoreUnavailable` or `RedactionFailed`, and then nothing of the delivery is stored.
         """
@@ -77,7 +79,7 @@ class Pipeline:
             prepared = self._prepare_all(connection, events)
         else:
             prepared = await asyncio.to_thread(self._prepare_all, connection, events)
-        stored = await self._writer.write([occurrence for occurrence, _ in prepared])
+        stored = await self._writer.write([occurrence for occurrence, _ in prepared], replayed=replayed)
         unanswered = [done.failure_id for done in stored if done.needs_analysis and done.failure_id]
         if unanswered:
             self._notify_unanswered(list(dict.fromkeys(unanswered)))
@@ -99,10 +101,19 @@ class Pipeline:
             connection=connection,
             received_at=delivery.received_at,
             reason=reason,
-            headers={name: self._redactor.redact(f"{name}: {value}").text for name, value in delivery.headers.items()},
+            headers={name: self._clean_header(name, value) for name, value in delivery.headers.items()},
             body=body,
+            path=self._redactor.redact(delivery.path).text,
         )
         await self._writer.write([], [kept])
+
+    def _clean_header(self, name: str, value: str) -> str:
+        """The value alone, redacted in sight of its name."""
+        return self._redactor.redact(f"{name}: {value}").text.removeprefix(f"{name}: ")
+
+    def clean_event(self, event: ErrorEvent) -> ErrorEvent:
+        """The event as it would be stored: redacted and bounded. Raises `RedactionFailed`."""
+        return _shortened(self._redactor.redact_event(_shortened(event, _MAX_REDACTED)), MAX_TEXT)
 
     def clean(self, text: str) -> str:
         """The text as it would be stored: redacted and bounded. Raises `RedactionFailed`."""
@@ -113,7 +124,7 @@ class Pipeline:
 
     def prepare(self, connection: str, event: ErrorEvent) -> tuple[Occurrence, Match | None]:
         """Redact, match and fingerprint one event."""
-        clean = _shortened(self._redactor.redact_event(_shortened(event, _MAX_REDACTED)), MAX_TEXT)
+        clean = self.clean_event(event)
         context = context_of(clean)
         match, fingerprint = self._recognize(clean, context)
         occurrence = Occurrence(
@@ -124,6 +135,7 @@ class Pipeline:
             fingerprint_version=FINGERPRINT_VERSION,
             answer=match.answer if match else None,
             rule_version=f"{match.rule.id}@{match.version}" if match else None,
+            is_general=bool(match and match.is_general),
         )
         return occurrence, match
 

@@ -64,6 +64,14 @@ class Settings(BaseSettings):
     llm_model: str | None = Field(None, description="Model for failures that no rule knows. Default: the provider's.")
     llm_base_url: str | None = Field(None, description="Address of the provider's API, for a gateway or proxy.")
     llm_concurrency: int = Field(4, ge=1, le=100, description="LLM calls in flight at once in this process.")
+    llm_timeout: float = Field(60.0, ge=5, le=600, description="Seconds that one LLM call may take.")
+    llm_models: Path | None = Field(
+        None,
+        description="YAML file of models in order of preference, instead of one provider, key, model and address.",
+    )
+    llm_budget_day: float | None = Field(None, gt=0, description="US dollars for LLM calls per day (UTC).")
+    llm_budget_month: float | None = Field(None, gt=0, description="US dollars for LLM calls per month (UTC).")
+    llm_calls_per_minute: int | None = Field(None, ge=1, description="LLM calls per minute, of all processes.")
     worker: bool = Field(True, description="Run background jobs (LLM analyses) in this process.")
 
     redact_emails: bool = Field(False, description="Mask e-mail addresses too. They often are the principal.")
@@ -112,6 +120,8 @@ class Settings(BaseSettings):
     def _reads_files(self) -> Self:
         for name in ("secret_key", "admin_api_key", "llm_api_key"):
             self._read_file(name)
+        if self.llm_models is not None and (self.llm_api_key or self.llm_model or self.llm_base_url):
+            raise ValueError(f"set {PREFIX}LLM_MODELS or the key, model and base URL of one model, not both")
         _at_least(self.secret_key, 32, "secret_key")
         _at_least(self.admin_api_key, 12, "admin_api_key")
         return self

@@ -1,7 +1,7 @@
 """What every test may use: a fresh, migrated database on SQLite and on a real PostgreSQL.
 
-`database_url` and `engine` run a test once per kind of database. Where no PostgreSQL server is installed its half is
-left out and the summary says so; with WHYDENIED_TEST_ALL=1 that is an error.
+`database_url` and `engine` run a test once per kind of database. Tests whose server is not installed are left out and
+the summary says so; with WHYDENIED_TEST_ALL=1 that is an error.
 """
 
 import os
@@ -12,12 +12,14 @@ from pathlib import Path
 
 import pytest
 from postgres_server import HOW_TO_INSTALL, PostgresServer, find_binaries
+from private_server import missing_fixtures
 from sqlalchemy import Engine, create_engine
 
 from service.store.engine import migrate, open_engine
 from service.store.tables import Record
 
 _HAS_POSTGRES = find_binaries() is not None
+_MISSING = missing_fixtures() | ({} if _HAS_POSTGRES else {"postgres_server": HOW_TO_INSTALL})
 _NUMBERS = count()
 _EMPTY = f"""
 DO $$ DECLARE name text; BEGIN
@@ -31,21 +33,21 @@ END $$
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    if os.environ.get("WHYDENIED_TEST_ALL") == "1" and not _HAS_POSTGRES:
-        pytest.exit(f"the whole suite needs PostgreSQL: {HOW_TO_INSTALL}", returncode=4)
+    if os.environ.get("WHYDENIED_TEST_ALL") == "1" and _MISSING:
+        pytest.exit(f"the whole suite needs more than is here: {_MISSING}", returncode=4)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    if not _HAS_POSTGRES:
-        left_out = [item for item in items if "postgres_server" in getattr(item, "fixturenames", ())]
+    if _MISSING:
+        left_out = [item for item in items if not _MISSING.keys().isdisjoint(getattr(item, "fixturenames", ()))]
         config.hook.pytest_deselected(items=left_out)
         items[:] = [item for item in items if item not in left_out]
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    if not _HAS_POSTGRES:
-        terminalreporter.section("NOT TESTED ON POSTGRESQL", sep="!", red=True, bold=True)
-        terminalreporter.line(f"No PostgreSQL server was found: {HOW_TO_INSTALL}.")
+    for fixture, what_to_do in _MISSING.items():
+        terminalreporter.section(f"NOT TESTED ON {fixture.replace('_', ' ').upper()}", sep="!", red=True, bold=True)
+        terminalreporter.line(f"Tests that need it were left out; {what_to_do}.")
 
 
 @pytest.fixture(scope="session")

@@ -4,10 +4,11 @@ from pathlib import Path
 
 import pytest
 
+from connectors import discover
 from connectors.base import Auth
 from service.declared import DeclarationError, load_declared
 
-KNOWN = {"sentry": ("signature", "bearer", "none"), "generic": ("bearer", "basic", "header", "none")}
+KNOWN = discover()
 
 
 def load(folder: Path, text: str) -> dict[str, tuple[str, Auth]]:
@@ -40,7 +41,10 @@ connections:
     ("connection", "message"),
     [
         ("{name: a, connector: pigeon, auth: {scheme: none}}", "a: the connector 'pigeon' is not known"),
-        ("{name: a, connector: sentry, auth: {scheme: basic, secrets: [s]}}", "a: sentry takes the schemes signature"),
+        (
+            "{name: a, connector: alertmanager, auth: {scheme: signature, secrets: [s]}}",
+            "a: alertmanager takes the schemes bearer",
+        ),
         ("{name: a, connector: sentry, auth: {scheme: bearer}}", "a: scheme bearer needs a secret"),
         ("{name: a, connector: sentry, auth: {scheme: none, secrets: [s3cr3t]}}", "a: scheme none takes no secrets"),
         ("{name: a, connector: sentry, auth: {scheme: bearer, secrets: [{env: UNSET}]}}", "variable UNSET is empty"),

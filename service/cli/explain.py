@@ -1,5 +1,6 @@
-"""`whydenied explain`: an error text in, an answer out. Offline: no server, no database, no key."""
+"""`whydenied explain`: an error text in, an answer out. Offline, but for `--llm`: no server, no database, no key."""
 
+import asyncio
 import os
 import sys
 from pathlib import Path
@@ -31,21 +32,61 @@ def explain(
     status: Annotated[
         int | None, typer.Option("--http-status", help="The HTTP status, where the text lacks it.")
     ] = None,
+    llm: Annotated[
+        bool, typer.Option("--llm", help="Ask the configured model instead of the rules; the text is redacted first.")
+    ] = False,
 ) -> None:
     """Say why a request was denied, the smallest fix, and how to verify it."""
+    if llm and jsonl:
+        typer.echo("whydenied: --llm explains one text; leave --jsonl out", err=True)
+        raise typer.Exit(2)
     matcher = open_matcher()
     with _open(file) as source:
         if jsonl:
             raise typer.Exit(_answer_lines(matcher, source))
-        text = source.read(MAX_TEXT).strip("\n")
-    if not text.strip():
-        typer.echo("whydenied: there is no text to explain; give a FILE or pipe one in", err=True)
-        raise typer.Exit(2)
-    answer = answer_text(matcher, "explain", text, {"http_status": status} if status else {})
+        text = _whole(source)
+    context = {"http_status": status} if status else {}
+    if llm:
+        text, answer = _ask(matcher, text, context)
+    else:
+        answer = answer_text(matcher, "explain", text, context)
     if as_json:
         typer.echo(answer.model_dump_json(indent=2))
     else:
         print_answer(answer, text)
+
+
+def read_text(file: str) -> str:
+    """The text of a file, or of standard input for `-`; exit code 2 where there is none."""
+    with _open(file) as source:
+        return _whole(source)
+
+
+def _whole(source: TextIO) -> str:
+    text = source.read(MAX_TEXT).strip("\n")
+    if not text.strip():
+        typer.echo("whydenied: there is no text to explain; give a FILE or pipe one in", err=True)
+        raise typer.Exit(2)
+    return text
+
+
+def _ask(matcher: Matcher, text: str, context: dict[str, Any]) -> tuple[str, Answer]:
+    """The model's answer, and the text as it was sent. Exit code 1 where the call fails."""
+    from service.cli.inquiries import inquire, open_model, open_prompts  # noqa: PLC0415 - rules alone start faster
+    from service.cli.start import fail, load_or_exit  # noqa: PLC0415
+    from service.llm.base import LLMError  # noqa: PLC0415
+    from service.llm.consult import consult_once  # noqa: PLC0415
+
+    settings = load_or_exit()
+    model, prompts = open_model(settings), open_prompts(settings)
+    inquiry = inquire(text, context, matcher, settings)
+    try:
+        done = asyncio.run(consult_once(model, prompts, inquiry, "explain"))
+    except LLMError as error:
+        fail(f"the model gave no answer: {error.message}", 1)
+    for finding in done.findings:
+        typer.echo(f"whydenied: withheld, because: {finding}", err=True)
+    return inquiry.text, done.answer
 
 
 def open_matcher() -> Matcher:

@@ -1,4 +1,4 @@
-"""`whydenied prompts`: check, lock, render."""
+"""`whydenied prompts`: check, lock, render. `prompt_accept` and `prompt_eval` add to the group."""
 
 import json
 import os
@@ -8,10 +8,14 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from service.llm.draft import OUTPUTS
+from service.cli.explain import open_matcher, read_text
+from service.cli.inquiries import inquire, inquire_about, open_prompts
+from service.cli.start import fail, load_or_exit, open_database
+from service.llm.draft import OUTPUTS, Draft
+from service.llm.inquiry import FIRST
 from service.prompt.load import default_folder, load_prompts
 from service.prompt.lock import find_differences, read_lock, write_lock
-from service.prompt.model import Prompt, PromptError
+from service.prompt.model import Prompt, PromptError, Rendered
 
 commands = typer.Typer(no_args_is_help=True, help="Check, lock and render prompts.")
 
@@ -53,12 +57,24 @@ def lock() -> None:
 
 @commands.command()
 def render(
-    name: Annotated[str, typer.Argument(help="The prompt, as in prompts/<name>.md.")],
+    name: Annotated[str, typer.Argument(help="The prompt, as in prompts/<name>.md.")] = FIRST,
     inputs: Annotated[
         str | None, typer.Option("--input", help="JSON file with a value for every input; - reads standard input.")
     ] = None,
+    text: Annotated[
+        str | None, typer.Option("--text", help="File with an error text to ask about; - reads standard input.")
+    ] = None,
+    failure: Annotated[str | None, typer.Option("--failure", help="Id of a stored failure to ask about.")] = None,
 ) -> None:
-    """Print what the model would be sent: with the sample of the prompt, or with your inputs."""
+    """Print what the model would be sent, without sending it: for the sample, your inputs, a text or a failure.
+
+    For a text or a failure the form of the answer is printed too: any chat model can be asked by copy and paste.
+    """
+    if sum(one is not None for one in (inputs, text, failure)) > 1:
+        _fail("give one of --input, --text and --failure")
+    if text is not None or failure is not None:
+        typer.echo(_request_about(text, failure))
+        return
     _, prompts = _open()
     if name not in prompts:
         _fail(f"no prompt is called {name!r}; there are {', '.join(prompts)}")
@@ -67,7 +83,26 @@ def render(
         rendered = prompts[name].render(**values)
     except (PromptError, OSError, ValueError, TypeError) as error:
         _fail(str(error))
-    typer.echo(f"# system\n\n{rendered.system}\n\n# user\n\n{rendered.user}")
+    typer.echo(_shown(rendered))
+
+
+def _request_about(text: str | None, failure: str | None) -> str:
+    settings = load_or_exit()
+    if text is not None:
+        inquiry = inquire(read_text(text), {}, open_matcher(), settings)
+    else:
+        with open_database(settings) as engine, engine.connect() as conn:
+            found = inquire_about(conn, failure or "")
+        if found is None:
+            fail(f"there is no failure {failure} with an event to show a model", 1)
+        inquiry = found[0]
+    form = json.dumps(Draft.model_json_schema(), separators=(",", ":"))
+    how = "Answer with one JSON object of this schema and nothing else. Every field is required; write null for none."
+    return f"{_shown(inquiry.first_request(open_prompts(settings)))}\n\n# form\n\n{how}\n\n{form}"
+
+
+def _shown(rendered: Rendered) -> str:
+    return f"# system\n\n{rendered.system}\n\n# user\n\n{rendered.user}"
 
 
 def _read_inputs(file: str) -> dict[str, object]:

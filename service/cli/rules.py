@@ -11,14 +11,16 @@ import typer
 from service.cli.explain import MAX_TEXT, open_matcher
 from service.match.check import check_rules, read_clean_texts
 from service.match.matcher import Matcher, choose
+from service.match.proofs import count_proofs, prove_examples
 from service.match.tidy import tidy
-from service.match.why import explain_miss
+from service.match.why import explain_miss, nearest_by_words
 from service.rules.load import default_folder
 from service.rules.model import Pack
 from service.rules.stub import write_stub
 
 commands = typer.Typer(no_args_is_help=True, help="Check, try and write rules.")
 _SHOWN_MISSES = 5
+_LOOKED_AT = 60
 
 
 def register(app: typer.Typer) -> None:
@@ -43,6 +45,8 @@ def check(
     if findings:
         typer.echo(f"{len(findings)} problems", err=True)
         raise typer.Exit(1)
+    for line in count_proofs(prove_examples(matcher, only)):
+        typer.echo(line)
     typer.echo(f"{len(matcher.rules)} rules of {len(matcher.packs)} systems: no problem")
 
 
@@ -69,7 +73,8 @@ def _print_misses(matcher: Matcher, text: str, only: str | None, matched: set[st
         for r in matcher.rules.values()
         if r.rule.id not in matched and (only is None or only in (r.rule.id, r.pack.system))
     ]
-    misses = sorted((explain_miss(ready, text, {}) for ready in others), key=lambda miss: -miss.share)
+    near = others if only else nearest_by_words(others, text, _LOOKED_AT)
+    misses = sorted((explain_miss(ready, text, {}) for ready in near), key=lambda miss: -miss.share)
     for miss in misses[:_SHOWN_MISSES]:
         typer.echo(f"no       {miss.rule}  {miss.share:.0%}: {miss.reason}")
         if miss.text:

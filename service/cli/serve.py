@@ -56,7 +56,13 @@ def serve(
     # What the start made stays; the collector need not walk through it again and again.
     gc.freeze()
     gc.set_threshold(_COLLECT_AFTER)
-    server = uvicorn.Server(config)
+
+    class Server(uvicorn.Server):
+        def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+            app.state.services.closing.set()
+            super().handle_exit(sig, frame)
+
+    server = Server(config)
     server.run(sockets=[listener])
     if not server.started:
         raise typer.Exit(3)

@@ -31,14 +31,14 @@ def load_or_exit() -> Settings:
     return settings
 
 
-def start_or_exit(settings: Settings) -> "Application":
+def start_or_exit(settings: Settings, **options: float) -> "Application":
     """The application with its logs set up, or exit code 2 and what stands in its way."""
     from service import log  # noqa: PLC0415 - commands that need no server start faster without it
     from service.app import StartError, create_app  # noqa: PLC0415
 
     log.configure(settings.log_level, settings.log_format)
     try:
-        return create_app(settings)
+        return create_app(settings, **options)
     except StartError as error:
         fail(str(error))
 

@@ -18,8 +18,9 @@ class NoSuchFailure(LookupError):
 def add_analysis(conn: Connection, failure_id: str, answer: Answer, event_id: str | None = None) -> bool:
     """Keep an answer, made from the text of `event_id` (default: the failure's first event).
 
-    It becomes the failure's current one unless a reviewer decided on that, or a rule answered and a model did not
-    displace it: the result says which. Adding the answer of the same producer and version again changes nothing.
+    It becomes the failure's current one unless a reviewer decided on that, or a system's own rule answered, or a
+    general rule did and the model knows no better: the result says which. Adding the answer of the same producer and
+    version again changes nothing.
     Raises `NoSuchFailure`.
     """
     head = lock_heads(conn, [failure_id]).get(failure_id)

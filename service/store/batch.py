@@ -34,14 +34,21 @@ _log = structlog.get_logger(__name__)
 
 
 def store_batch(
-    conn: Connection, occurrences: Sequence[Occurrence], leftovers: Sequence[UnparsedDelivery], known: Known
+    conn: Connection,
+    occurrences: Sequence[Occurrence],
+    leftovers: Sequence[UnparsedDelivery],
+    known: Known,
+    replayed: Sequence[str] = (),
 ) -> tuple[list[Stored], Known]:
-    """Store everything inside the caller's transaction.
+    """Store everything inside the caller's transaction; kept deliveries with the ids `replayed` go.
 
     Returns one result per occurrence, in their order, and what `known` may learn once the transaction is committed.
     """
     batch = _Batch(conn, known)
-    return batch.store(occurrences, leftovers), batch.learned
+    stored = batch.store(occurrences, leftovers)
+    if replayed:
+        conn.execute(delete(unparsed).where(unparsed.c.id.in_(replayed)))
+    return stored, batch.learned
 
 
 @dataclass(slots=True)
@@ -193,7 +200,8 @@ class _Batch:
         again = replace(head, resolved_at=None)
         if head.status == "approved":
             again = replace(again, status="needs_review", version=head.version + 1)
-        self._write(again, resolved_at=None, regressed=True, status=again.status, version=again.version)
+        state = {"status": again.status, "version": again.version, "regressed": True, "snoozed_until": None}
+        self._write(again, resolved_at=None, **state)
         self.heads[head.id] = again
 
     def _write(self, head: Head, **values: Any) -> None:
@@ -227,7 +235,7 @@ class _Batch:
             rule = item.occurrence.rule_version
             _log.error("a rule could not make its answer", failure=head.id, rule=rule, error=in_short(error))
             return head
-        return attach(self.conn, head, answer, item.row["id"], self.now)
+        return attach(self.conn, head, answer, item.row["id"], self.now, is_general=item.occurrence.is_general)
 
     def _note_sightings(self, items: Sequence[_Item]) -> None:
         seen = {
@@ -255,6 +263,7 @@ class _Batch:
                 "reason": as_text(one.reason),
                 "headers": one.headers,
                 "body": as_text(one.body),
+                "path": as_text(one.path),
             }
             for one in leftovers
         ]

@@ -14,7 +14,7 @@ from service.keyring import Keyring, WrongKey
 from service.store.bulk import insert_missing
 from service.store.ids import new_id
 from service.store.rows import as_record, as_records
-from service.store.tables import Connection, connections
+from service.store.tables import Connection, connections, refusals
 
 
 class NameTaken(Exception):
@@ -84,6 +84,7 @@ def change_auth(conn: DatabaseConnection, keyring: Keyring, name: str, auth: Aut
 def delete_connection(conn: DatabaseConnection, name: str) -> None:
     """Remove a connection; what it delivered stays. Raises `NoSuchConnection` or `IsDeclared`."""
     _changeable(conn, name)
+    conn.execute(delete(refusals).where(refusals.c.connection == name))
     conn.execute(delete(connections).where(connections.c.name == name))
 
 
@@ -103,6 +104,7 @@ def declare(conn: DatabaseConnection, keyring: Keyring, wanted: Iterable[Wanted]
             conn.execute(update(connections).where(connections.c.name == name).values(connector=one.connector))
             _write_auth(conn, keyring, name, one.auth)
     gone = [name for name, connection in stored.items() if connection.declared and name not in named]
+    conn.execute(delete(refusals).where(refusals.c.connection.in_(gone)))
     conn.execute(delete(connections).where(connections.c.name.in_(gone)))
 
 

@@ -2,20 +2,29 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from datetime import UTC, datetime
+from typing import Any, Literal, get_args
 
-from sqlalchemy import ColumnElement, Connection, and_, func, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Select, and_, cast, func, or_, select, update
+from sqlalchemy import Float as SQLFloat
 
-from service.domain import Answer
-from service.store.paging import InvalidCursor, Page, decode_id_cursor, decode_time_cursor, encode_cursor
+from service.store.paging import (
+    InvalidCursor,
+    Page,
+    decode_id_cursor,
+    decode_offset_cursor,
+    decode_time_cursor,
+    encode_cursor,
+)
 from service.store.rows import as_record, as_records
+from service.store.search import matches
 from service.store.tables import (
+    ANALYSIS_STATES,
     FAILURE_STATUSES,
     Event,
     Failure,
     Sighting,
     events,
-    excerpts,
     failures,
     sightings,
 )
@@ -24,7 +33,8 @@ __all__ = [
     "FailureFilter",
     "InvalidCursor",
     "Page",
-    "Precedent",
+    "Sort",
+    "counts_by_analysis",
     "counts_by_status",
     "first_event",
     "get_failure",
@@ -34,7 +44,9 @@ __all__ = [
     "set_analysis_state",
 ]
 
-_MOST_WORDS = 8
+Sort = Literal["latest", "events", "priority"]
+SORTS: tuple[Sort, ...] = get_args(Sort)
+_DAY = 86_400
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +55,7 @@ class FailureFilter:
 
     `system` also takes what lies below it (`aws` finds `aws.s3`). `producer` is `rule`, `llm`, `reviewer` or `none`.
     `service`, `environment` and `connection` are places where the failure was seen at least once. Every word of `q`
-    has to occur in the title, principal, action, resource or the start of the text, in any case.
+    has to begin a word of the title, principal, action, resource or the start of the text, in any case.
     """
 
     status: str | None = None
@@ -57,20 +69,36 @@ class FailureFilter:
     confidence: str | None = None
     q: str | None = None
     resolved: bool | None = None
+    snoozed: bool | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Precedent:
-    """An approved answer, and the start of the text that it was for."""
+def list_failures(
+    conn: Connection, filters: FailureFilter, cursor: str | None, limit: int, sort: Sort = "latest"
+) -> Page[Failure]:
+    """Failures in this order:
 
-    text: str
-    answer: Answer
+    - `latest`: the one seen last first. One that is seen again while a reader pages moves to the front, and is not met
+      a second time further down.
+    - `events`: the one with the most events first.
+    - `priority`: what came back after it was resolved, then the most events, divided by one more than the days since
+      the last.
+
+    In the last two a failure may change its place while a reader pages. Raises `InvalidCursor`.
+    """
+    now = datetime.now(UTC)
+    query = select(failures).where(*_conditions(filters, conn.dialect.name, now))
+    if sort == "latest":
+        return _list_latest(conn, query, cursor, limit)
+    order = [failures.c.event_count.desc()]
+    if sort == "priority":
+        order = [failures.c.regressed.desc(), _weight(conn.dialect.name, now).desc()]
+    start = decode_offset_cursor(cursor) if cursor else 0
+    ordered = query.order_by(*order, failures.c.id.desc()).offset(start).limit(limit + 1)
+    found = as_records(Failure, conn.execute(ordered))
+    return Page(found[:limit], encode_cursor(str(start + limit)) if len(found) > limit else None)
 
 
-def list_failures(conn: Connection, filters: FailureFilter, cursor: str | None, limit: int) -> Page[Failure]:
-    """Failures, the one seen last first. One that is seen again while a reader pages moves to the front, and is not
-    met a second time further down. Raises `InvalidCursor`."""
-    query = select(failures).where(*_conditions(filters))
+def _list_latest(conn: Connection, query: Select[Any], cursor: str | None, limit: int) -> Page[Failure]:
     if cursor:
         last_seen, failure_id = decode_time_cursor(cursor)
         after = and_(failures.c.last_seen == last_seen, failures.c.id < failure_id)
@@ -79,6 +107,15 @@ def list_failures(conn: Connection, filters: FailureFilter, cursor: str | None, 
     found = as_records(Failure, conn.execute(query))
     more = len(found) > limit
     return Page(found[:limit], encode_cursor(found[limit - 1].last_seen, found[limit - 1].id) if more else None)
+
+
+def _weight(dialect: str, now: datetime) -> ColumnElement[Any]:
+    """Events, divided by one more than the days since the last."""
+    if dialect == "sqlite":
+        days: ColumnElement[Any] = func.julianday(now.isoformat()) - func.julianday(failures.c.last_seen)
+    else:
+        days = func.extract("epoch", now - failures.c.last_seen) / _DAY
+    return cast(failures.c.event_count, SQLFloat) / (1 + days)
 
 
 def get_failure(conn: Connection, failure_id: str) -> Failure | None:
@@ -108,10 +145,27 @@ def list_sightings(conn: Connection, failure_id: str, limit: int = 100) -> list[
     return as_records(Sighting, conn.execute(ordered.limit(limit)))
 
 
+def counts_by_analysis(conn: Connection) -> dict[str, int]:
+    """How many failures are in each state of their analysis; every state is there."""
+    query = select(failures.c.analysis_state, func.count()).group_by(failures.c.analysis_state)
+    return dict.fromkeys(ANALYSIS_STATES, 0) | dict(conn.execute(query).all())
+
+
 def counts_by_status(conn: Connection) -> dict[str, int]:
     """How many failures are in each review status; every status is there."""
     query = select(failures.c.status, func.count()).group_by(failures.c.status)
     return dict.fromkeys(FAILURE_STATUSES, 0) | dict(conn.execute(query).all())
+
+
+def count_snoozed(conn: Connection) -> int:
+    """How many failures are snoozed right now."""
+    return conn.execute(select(func.count()).select_from(failures).where(_snoozed(datetime.now(UTC)))).scalar_one()
+
+
+def is_snoozed(failure: Failure, now: datetime) -> bool:
+    """Whether nobody wants to see the failure now: its time has not come, and it had no event that ends the wait."""
+    until, count = failure.snoozed_until, failure.snoozed_at_count
+    return until is not None and until > now and (count is None or failure.event_count <= count)
 
 
 def set_analysis_state(conn: Connection, failure_id: str, state: str, note: str | None = None) -> bool:
@@ -121,7 +175,17 @@ def set_analysis_state(conn: Connection, failure_id: str, state: str, note: str 
     return changed.rowcount > 0
 
 
-def _conditions(filters: FailureFilter) -> Sequence[ColumnElement[bool]]:
+def _snoozed(now: datetime) -> ColumnElement[bool]:
+    same_count = or_(failures.c.snoozed_at_count.is_(None), failures.c.event_count <= failures.c.snoozed_at_count)
+    return and_(failures.c.snoozed_until.is_not(None), failures.c.snoozed_until > now, same_count)
+
+
+def _awake(now: datetime) -> ColumnElement[bool]:
+    more = failures.c.event_count > failures.c.snoozed_at_count
+    return or_(failures.c.snoozed_until.is_(None), failures.c.snoozed_until <= now, more)
+
+
+def _conditions(filters: FailureFilter, dialect: str, now: datetime) -> Sequence[ColumnElement[bool]]:
     equal = ("status", "verdict", "cause", "producer", "confidence")
     conditions: list[ColumnElement[bool]] = [
         failures.c[name] == getattr(filters, name) for name in equal if getattr(filters, name)
@@ -130,19 +194,14 @@ def _conditions(filters: FailureFilter) -> Sequence[ColumnElement[bool]]:
         conditions.append(_within(filters.system))
     if filters.resolved is not None:
         conditions.append(failures.c.resolved_at.is_not(None) if filters.resolved else failures.c.resolved_at.is_(None))
-    conditions += [_matches(word) for word in (filters.q or "").casefold().split()[:_MOST_WORDS]]
+    if filters.snoozed is not None:
+        conditions.append(_snoozed(now) if filters.snoozed else _awake(now))
+    conditions += matches(failures.c.id, filters.q or "", dialect)
     return [*conditions, *_seen_at(filters)]
 
 
 def _within(system: str) -> ColumnElement[bool]:
     return or_(failures.c.system == system, failures.c.system.startswith(f"{system}.", autoescape=True))
-
-
-def _matches(word: str) -> ColumnElement[bool]:
-    found = select(excerpts.c.failure_id).where(
-        excerpts.c.failure_id == failures.c.id, excerpts.c.search.contains(word, autoescape=True)
-    )
-    return found.exists()
 
 
 def _seen_at(filters: FailureFilter) -> Sequence[ColumnElement[bool]]:

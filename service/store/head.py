@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import Connection, bindparam, select, update
 
-from service.domain import Answer, ByLLM, ByReviewer, ByRule
+from service.domain import Answer, ByLLM, ByReviewer, ByRule, Verdict
 from service.store.bulk import chunks, insert_missing
 from service.store.event_row import as_text
 from service.store.tables import analyses, excerpts, failures
@@ -34,6 +34,11 @@ class Head:
         """True when the current analysis is by this very rule, given as `<rule id>@<version>`."""
         return self.producer == "rule" and f"{self.producer_name}@{self.producer_version}" == rule_version
 
+    @property
+    def is_provisional(self) -> bool:
+        """True while a general rule's answer is shown and a model's is still wanted."""
+        return self.producer == "rule" and self.analysis_state != "answered"
+
 
 _LOCK = (
     select(*(failures.c[name] for name in Head.__slots__))
@@ -51,16 +56,28 @@ def lock_heads(conn: Connection, failure_ids: Iterable[str]) -> dict[str, Head]:
     return found
 
 
-def attach(conn: Connection, head: Head, answer: Answer, event_id: str | None, now: datetime) -> Head:
+def attach(
+    conn: Connection, head: Head, answer: Answer, event_id: str | None, now: datetime, *, is_general: bool = False
+) -> Head:
     """Keep an answer as an analysis of the locked failure, and make it the current one where it may be.
 
-    A reviewer's verdict stands, and a model does not displace a rule. An answer by the same producer and version is
-    kept once: a second one changes nothing.
+    A reviewer's verdict stands, and a model does not displace a system's own rule. The answer of a general rule stands
+    until a model gives one that is not `unknown`, and displaces nobody's. An answer by the same producer and version
+    is kept once: a second one changes nothing.
     """
-    by_model_over_rule = answer.produced_by.kind == "llm" and head.producer == "rule"
-    if not keep_analysis(conn, head.id, answer, event_id, now) or head.pinned or by_model_over_rule:
+    kept = keep_analysis(conn, head.id, answer, event_id, now)
+    if not kept or head.pinned or not _may_displace(head, answer, is_general=is_general):
         return head
-    return make_current(conn, head, answer, status="needs_review")
+    return make_current(conn, head, answer, status="needs_review", is_general=is_general)
+
+
+def _may_displace(head: Head, answer: Answer, *, is_general: bool) -> bool:
+    by, name, _ = producer_of(answer)
+    if is_general:
+        return head.producer == "none" or head.is_provisional or (head.producer, head.producer_name) == (by, name)
+    if by == "llm" and head.producer == "rule":
+        return head.is_provisional and answer.verdict is not Verdict.UNKNOWN
+    return True
 
 
 def keep_analysis(conn: Connection, failure_id: str, answer: Answer, event_id: str | None, now: datetime) -> bool:
@@ -80,15 +97,18 @@ def keep_analysis(conn: Connection, failure_id: str, answer: Answer, event_id: s
     return insert_missing(conn, analyses, [row]) == 1
 
 
-def make_current(conn: Connection, head: Head, answer: Answer, *, status: str) -> Head:
-    """Show this stored answer as the failure's. It is pinned when its status is `approved`."""
+def make_current(conn: Connection, head: Head, answer: Answer, *, status: str, is_general: bool = False) -> Head:
+    """Show this stored answer as the failure's. It is pinned when its status is `approved`.
+
+    The answer of a general rule leaves the failure among those that a model is asked about.
+    """
     producer, name, version = producer_of(answer)
     changed = replace(
         head,
         version=head.version + 1,
         status=status,
         pinned=status == "approved",
-        analysis_state="answered",
+        analysis_state=head.analysis_state if is_general else "answered",
         current_analysis_id=answer.id,
         producer=producer,
         producer_name=name,
@@ -98,6 +118,8 @@ def make_current(conn: Connection, head: Head, answer: Answer, *, status: str) -
     shown, search = headline(answer, sample)
     conn.execute(update(excerpts).where(excerpts.c.failure_id == head.id).values(search=search))
     values = {**asdict(changed), **_classification(answer), **shown, "analysis_note": None}
+    if is_general:
+        del values["analysis_note"]
     if changed.pinned:
         values["regressed"] = False
     del values["id"]

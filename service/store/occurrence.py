@@ -16,6 +16,7 @@ class Occurrence:
 
     `connection` is a name. `answer` makes the answer for a given analysis id; it is called only when the failure lacks
     an analysis by that rule and version. `rule_version` is `<rule id>@<content hash>`. Both are given, or neither.
+    `is_general`: a general rule's answer, which is shown until a model's is there.
     """
 
     connection: str
@@ -25,6 +26,7 @@ class Occurrence:
     fingerprint_version: int
     answer: Callable[[str], Answer] | None = None
     rule_version: str | None = None
+    is_general: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +38,7 @@ class UnparsedDelivery:
     reason: str
     headers: Mapping[str, Any]
     body: str
+    path: str = ""
     id: str = field(default_factory=new_id)
 
 
@@ -45,7 +48,8 @@ class Stored:
 
     A `duplicate` has the ids of the delivery that came first. `failure_id` is null only for a resolved event that
     closed nothing. `analysis_id` is the failure's current analysis; `own_answer` says that it is the one which the
-    occurrence's own rule gives (else a reviewer's, a model's or none). `needs_analysis`: new, and no rule answered.
+    occurrence's own rule gives (else a reviewer's, a model's or none). `needs_analysis`: new, and no system's own rule
+    answered.
     """
 
     event_id: str

@@ -38,6 +38,14 @@ def decode_id_cursor(cursor: str) -> str:
     return _decode(cursor, tuple[str])[0]
 
 
+def decode_offset_cursor(cursor: str) -> int:
+    """The number of rows before the page, in a cursor of a list whose order has no key. Raises `InvalidCursor`."""
+    text = decode_id_cursor(cursor)
+    if not (text.isascii() and text.isdigit() and len(text) < 8):
+        raise InvalidCursor("this cursor is not one that the list gave out: start again without it")
+    return int(text)
+
+
 def _decode(cursor: str, kind: type[_T]) -> _T:
     try:
         raw = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4))

@@ -6,6 +6,7 @@ from typing import Literal, get_args
 from sqlalchemy import Connection, insert, select, update
 
 from service.domain import Answer, ByReviewer
+from service.proof.checker import find_excess
 from service.store.failures import get_failure
 from service.store.head import Head, keep_analysis, lock_heads, make_current
 from service.store.ids import new_id
@@ -86,6 +87,9 @@ def _check(decision: Decision, reason: Reason | None, corrected: Answer | None) 
         raise InvalidReview("a reason belongs to the decision reject, and only to it")
     if reason is not None and reason not in REASONS:
         raise InvalidReview(f"a reason is one of {', '.join(REASONS)}")
+    for artifact in corrected.fix.artifacts if corrected and corrected.fix else ():
+        if broad := find_excess(artifact.kind, artifact.content):
+            raise InvalidReview(f"the change {artifact.title!r} {broad[0]}: grant only what was denied")
 
 
 def _lock(conn: Connection, analysis_id: str, expected_version: int) -> Head:
@@ -110,5 +114,11 @@ def _corrected(conn: Connection, head: Head, analysis_id: str, reviewer: str, an
 
 
 def _decide(conn: Connection, head: Head, status: str) -> None:
-    values = {"status": status, "pinned": status == "approved", "regressed": False, "version": head.version + 1}
+    values = {
+        "status": status,
+        "pinned": status == "approved",
+        "regressed": False,
+        "snoozed_until": None,
+        "version": head.version + 1,
+    }
     conn.execute(update(failures).where(failures.c.id == head.id).values(values))

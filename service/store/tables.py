@@ -6,7 +6,7 @@ A change here needs a migration in `migrations/versions/`; `schema.drift` tells 
 from datetime import datetime
 from typing import Any, ClassVar
 
-from sqlalchemy import JSON, CheckConstraint, Index, MetaData, Text, UniqueConstraint
+from sqlalchemy import JSON, CheckConstraint, Index, MetaData, Text, UniqueConstraint, text
 from sqlmodel import Field, SQLModel
 
 FAILURE_STATUSES = ("needs_review", "approved", "rejected")
@@ -34,12 +34,16 @@ def _one_of(column: str, allowed: tuple[str, ...]) -> CheckConstraint:
     return CheckConstraint(f"{column} IN ({values})", name=column)
 
 
+_IS_SNOOZED = text("snoozed_until IS NOT NULL")
+
+
 class Failure(Record, table=True):
     """One distinct denial, however many events: what it is, its answer's headline, and where its review stands.
 
     `version` changes with the current analysis and with every review, never with a mere count. `pinned`: a reviewer
     approved or corrected the current analysis, so that no rule or model displaces it. Kept narrow, because every event
     changes it. `current_analysis_id` has no foreign key: it would close a cycle, which SQLite cannot alter.
+    `snoozed_until`: nobody wants to see it before; with `snoozed_at_count` not once it has more events than that.
     """
 
     __tablename__ = "failure"
@@ -52,6 +56,7 @@ class Failure(Record, table=True):
         Index(None, "system"),
         Index(None, "cause"),
         Index(None, "analysis_state", "id"),
+        Index(None, "snoozed_until", sqlite_where=_IS_SNOOZED, postgresql_where=_IS_SNOOZED),
     )
 
     id: str = Field(primary_key=True)
@@ -74,6 +79,8 @@ class Failure(Record, table=True):
     first_seen: datetime
     last_seen: datetime
     resolved_at: datetime | None = None
+    snoozed_until: datetime | None = None
+    snoozed_at_count: int | None = None
     current_analysis_id: str | None = None
     verdict: str | None = None
     cause: str | None = None
@@ -86,7 +93,10 @@ class Failure(Record, table=True):
 
 
 class Excerpt(Record, table=True):
-    """The start of a failure's first event, and the case-folded text that searches look in."""
+    """The start of a failure's first event, and the case-folded text that searches look in.
+
+    Migration 0005 adds the index over the words of `search`, which only the databases themselves keep.
+    """
 
     __tablename__ = "excerpt"
 
@@ -178,6 +188,30 @@ class Analysis(Record, table=True):
     created_at: datetime
 
 
+class ModelCall(Record, table=True):
+    """One call of a model, written before it is sent. `cost` in dollars: what it may cost at most until it has ended.
+
+    `outcome`: running, answered, failed; lost where its worker died. `cost` is null for a model without a price. It
+    stays when its failure is deleted, because the money stays spent.
+    """
+
+    __tablename__ = "model_call"
+    __table_args__ = (Index(None, "started_at"), Index(None, "failure_id"))
+
+    id: str = Field(primary_key=True)
+    failure_id: str
+    provider: str
+    model: str
+    prompt: str
+    prompt_version: str
+    outcome: str = "running"
+    started_at: datetime
+    input_tokens: int = 0
+    output_tokens: int = 0
+    cost: float | None = None
+    seconds: float | None = None
+
+
 class Review(Record, table=True):
     """One human verdict on an analysis. `corrected_analysis_id` is the answer the reviewer wrote instead."""
 
@@ -200,8 +234,29 @@ class Review(Record, table=True):
     created_at: datetime
 
 
+class Activity(Record, table=True):
+    """What somebody did, other than to decide on an answer, which is a review.
+
+    `subject` names what it was done to, in words that outlive it; `failure_id` is set where that is a failure.
+    """
+
+    __tablename__ = "activity"
+    __table_args__ = (Index(None, "failure_id", "id"),)
+
+    id: str = Field(primary_key=True)
+    at: datetime
+    who: str
+    action: str
+    subject: str
+    failure_id: str | None = Field(default=None, foreign_key="failure.id", ondelete="CASCADE")
+    note: str | None = Field(default=None, sa_type=Text)
+
+
 class Unparsed(Record, table=True):
-    """An authentic delivery that was not in the format promised: redacted, kept for replay."""
+    """An authentic delivery that was not in the format promised: redacted, kept for replay.
+
+    `path` is what followed the connection's name in the address; null for what an earlier release kept.
+    """
 
     __tablename__ = "unparsed"
     __table_args__ = (Index(None, "connection", "id"),)
@@ -212,10 +267,35 @@ class Unparsed(Record, table=True):
     reason: str
     headers: dict[str, Any] = Field(default_factory=dict, sa_type=JSON)
     body: str = Field(sa_type=Text)
+    path: str | None = None
+
+
+class Refusal(Record, table=True):
+    """One kind of refusal by a connection, and how often it happened. Nothing of the delivery's body or proof.
+
+    `size` is the length in bytes that the last such delivery announced.
+    """
+
+    __tablename__ = "refusal"
+    __table_args__ = (UniqueConstraint("connection", "outcome", "status", "detail", "user_agent"),)
+
+    id: str = Field(primary_key=True)
+    connection: str
+    outcome: str
+    status: int
+    detail: str
+    user_agent: str
+    size: int | None = None
+    count: int = 0
+    first_at: datetime
+    last_at: datetime
 
 
 class Connection(Record, table=True):
-    """One configured monitoring source. `auth` is encrypted; only the file changes what is `declared` in it."""
+    """One configured monitoring source. `auth` and `pull`, the settings of its pulls, are encrypted.
+
+    Only the file changes what is `declared` in it.
+    """
 
     __tablename__ = "connection"
     __table_args__ = (UniqueConstraint("name"),)
@@ -229,6 +309,40 @@ class Connection(Record, table=True):
     created_at: datetime
     updated_at: datetime
     last_delivery_at: datetime | None = None
+    pull: str | None = Field(default=None, sa_type=Text)
+
+
+class Pull(Record, table=True):
+    """Where the pulls of a connection stand: one row per connection with settings for them, named by the connection.
+
+    `next_at` is null where only a delivery without its text causes one; while a pull runs it is when that is given up
+    as dead. `failed` counts the failures since the last success, `new_events` what was new to us in all.
+    """
+
+    __tablename__ = "pull"
+    __table_args__ = (Index(None, "next_at"),)
+
+    connection: str = Field(primary_key=True)
+    cursor: str | None = Field(default=None, sa_type=Text)
+    next_at: datetime | None = None
+    last_at: datetime | None = None
+    last_error: str | None = Field(default=None, sa_type=Text)
+    failed: int = 0
+    new_events: int = 0
+
+
+class WaitingEvent(Record, table=True):
+    """A redacted event, accepted without its error text, that is stored as an event once that was asked for."""
+
+    __tablename__ = "waiting_event"
+    __table_args__ = (UniqueConstraint("connection", "source_id"), Index(None, "due_at"))
+
+    id: str = Field(primary_key=True)
+    connection: str
+    source_id: str
+    event: str = Field(sa_type=Text)
+    tries: int = 0
+    due_at: datetime
 
 
 class ApiKey(Record, table=True):
@@ -282,9 +396,14 @@ events = Record.metadata.tables["event"]
 sightings = Record.metadata.tables["sighting"]
 openings = Record.metadata.tables["opening"]
 analyses = Record.metadata.tables["analysis"]
+model_calls = Record.metadata.tables["model_call"]
 reviews = Record.metadata.tables["review"]
+activities = Record.metadata.tables["activity"]
 unparsed = Record.metadata.tables["unparsed"]
+refusals = Record.metadata.tables["refusal"]
 connections = Record.metadata.tables["connection"]
+pulls = Record.metadata.tables["pull"]
+waiting_events = Record.metadata.tables["waiting_event"]
 api_keys = Record.metadata.tables["api_key"]
 accounts = Record.metadata.tables["account"]
 sessions = Record.metadata.tables["session"]

@@ -44,6 +44,7 @@ class _Submission:
     leftovers: Sequence[UnparsedDelivery]
     characters: int
     waiter: "Future[list[Stored]] | asyncio.Future[list[Stored]]"
+    replayed: Sequence[str] = ()
 
     @property
     def size(self) -> int:
@@ -113,10 +114,19 @@ class Writer:
         self._enqueue(occurrences, unparsed, future)
         return future
 
-    async def write(self, occurrences: Sequence[Occurrence], unparsed: Sequence[UnparsedDelivery] = ()) -> list[Stored]:
-        """`submit` for an event loop, which is woken once per transaction and not once per submission."""
+    async def write(
+        self,
+        occurrences: Sequence[Occurrence],
+        unparsed: Sequence[UnparsedDelivery] = (),
+        *,
+        replayed: Sequence[str] = (),
+    ) -> list[Stored]:
+        """`submit` for an event loop, which is woken once per transaction and not once per submission.
+
+        The unparsed deliveries with the ids `replayed` are deleted in the same transaction.
+        """
         future: asyncio.Future[list[Stored]] = asyncio.get_running_loop().create_future()
-        self._enqueue(occurrences, unparsed, future)
+        self._enqueue(occurrences, unparsed, future, replayed)
         return await future
 
     def _enqueue(
@@ -124,9 +134,11 @@ class Writer:
         occurrences: Sequence[Occurrence],
         leftovers: Sequence[UnparsedDelivery],
         waiter: "Future[list[Stored]] | asyncio.Future[list[Stored]]",
+        replayed: Sequence[str] = (),
     ) -> None:
         characters = sum(len(one.event.text) + len(one.event.stacktrace or "") for one in occurrences)
-        submission = _Submission(occurrences, leftovers, characters + sum(len(one.body) for one in leftovers), waiter)
+        characters += sum(len(one.body) for one in leftovers)
+        submission = _Submission(occurrences, leftovers, characters, waiter, replayed)
         with self._changed:
             if self._stopping:
                 raise StoreUnavailable("the service is shutting down")
@@ -195,8 +207,9 @@ class Writer:
             self._connection = writing(self._engine.connect())
         occurrences = [one for submission in submissions for one in submission.occurrences]
         leftovers = [one for submission in submissions for one in submission.leftovers]
+        replayed = [one for submission in submissions for one in submission.replayed]
         with self._connection.begin():
-            stored, learned = store_batch(self._connection, occurrences, leftovers, self._known)
+            stored, learned = store_batch(self._connection, occurrences, leftovers, self._known, replayed)
         self._known.learn(learned)
         results = iter(stored)
         return [list(islice(results, len(submission.occurrences))) for submission in submissions]

@@ -5,6 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends
 
 from service.domain import Answer
+from service.proof.checker import prove_answer
 from service.store import tables
 from service.store.analyses import get_analysis
 from service.store.failures import get_failure
@@ -45,6 +46,7 @@ def post_review(
         corrected = None
         if isinstance(body, Correct):
             corrected = corrected_answer(body.corrected, Answer.model_validate(original.answer), caller.name)
+            _require_proof(corrected)
         try:
             made = review(
                 conn,
@@ -57,7 +59,7 @@ def post_review(
                 corrected=corrected,
             )
         except StaleAnalysis as error:
-            raise _stale(error, body.expected_version) from None
+            raise stale_problem(error, body.expected_version) from None
         except NoSuchAnalysis:
             raise _no_analysis() from None
         except InvalidReview as error:
@@ -73,11 +75,20 @@ def analysis_of(stored: tables.Analysis) -> Analysis:
     )
 
 
+def _require_proof(corrected: Answer) -> None:
+    """Refuse a correction whose changes miss what was denied, or allow more, by their checkers."""
+    artifacts = corrected.fix.artifacts if corrected.fix else ()
+    for artifact, proof in zip(artifacts, prove_answer(corrected), strict=True):
+        if proof.faults:
+            raise ProblemError(422, "invalid-review", f"the change {artifact.title!r} {'; '.join(proof.faults)}")
+
+
 def _no_analysis() -> ProblemError:
     return ProblemError(404, "no-such-analysis", "There is no analysis of this id.")
 
 
-def _stale(error: StaleAnalysis, expected_version: int) -> ProblemError:
+def stale_problem(error: StaleAnalysis, expected_version: int) -> ProblemError:
+    """409 with the failure as it is now."""
     return ProblemError(
         409,
         "stale-analysis",

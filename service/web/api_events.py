@@ -1,5 +1,7 @@
 """`POST /api/v1/events`: store events of programs that speak REST; the reply has the answer when a rule knows it."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
@@ -40,8 +42,18 @@ async def post_events(
     if len(requests) > MOST_EVENTS:
         raise ProblemError(413, "content-too-large", f"Send at most {MOST_EVENTS} events at once.")
     events = [_event(request) for request in requests]
-    try:
+    with refusing():
         accepted = await services.pipeline.accept(CONNECTION, events)
+    count_accepted(services.metrics, CONNECTION, accepted)
+    items = [outcome_of(one) for one in accepted]
+    return items if isinstance(body, list) else items[0]
+
+
+@contextmanager
+def refusing() -> Iterator[None]:
+    """Turn what the pipeline raises into problems; nothing was accepted then."""
+    try:
+        yield
     except Overloaded as error:
         raise _later("overloaded", "Too much is arriving at once; nothing was accepted.", error.retry_after) from None
     except StoreUnavailable:
@@ -50,9 +62,6 @@ async def post_events(
         raise _later("redaction-failed", "The events could not be cleared of secrets; none was accepted.", 60) from None
     except Unstorable:
         raise ProblemError(422, "unstorable", "The database refuses these events; none was accepted.") from None
-    count_accepted(services.metrics, CONNECTION, accepted)
-    items = [_outcome(one) for one in accepted]
-    return items if isinstance(body, list) else items[0]
 
 
 def _event(request: EventRequest) -> ErrorEvent:
@@ -60,7 +69,8 @@ def _event(request: EventRequest) -> ErrorEvent:
     return ErrorEvent(id=request.id or new_id(), time=request.time or datetime.now(UTC), **facts)
 
 
-def _outcome(one: Accepted) -> AcceptedEvent:
+def outcome_of(one: Accepted) -> AcceptedEvent:
+    """What became of one event, with the answer that a rule gave."""
     return AcceptedEvent(
         event=EventRef(id=one.event_id, duplicate=one.duplicate),
         failure=FailureRef(id=one.failure_id) if one.failure_id else None,

@@ -5,13 +5,27 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Query
 
 from service.domain import Cause, Confidence, Verdict
-from service.store.analyses import get_analysis
-from service.store.failures import FailureFilter, InvalidCursor, get_failure, list_events, list_failures
+from service.store.activity import list_activity_of
+from service.store.analyses import get_analysis, list_analyses
+from service.store.failures import FailureFilter, InvalidCursor, Sort, get_failure, list_events, list_failures
 from service.store.reviews import list_reviews
-from service.web.access import needs
+from service.web.access import Caller, needs
 from service.web.api_analyses import analysis_of
 from service.web.problems import ProblemError, responses
-from service.web.schema import EventPage, FailureDetail, FailurePage, FilterText, PathId, Producer, Review, Status
+from service.web.retry import RETRIABLE, retry_analysis
+from service.web.schema import (
+    Activity,
+    AnalysisRef,
+    EventPage,
+    Failure,
+    FailureDetail,
+    FailurePage,
+    FilterText,
+    PathId,
+    Producer,
+    Review,
+    Status,
+)
 from service.web.services import Services, services_of
 
 router = APIRouter(prefix="/api/v1/failures", tags=["failures"])
@@ -34,10 +48,12 @@ def get_failures(
     confidence: Confidence | None = None,
     q: Annotated[FilterText, Query(description="Words that all have to occur in it.")] = None,
     resolved: bool | None = None,
+    snoozed: bool | None = None,
+    sort: Sort = "latest",
     cursor: Cursor = None,
     limit: Limit = 50,
 ) -> FailurePage:
-    """Failures that fit every filter, the one seen last first."""
+    """Failures that fit every filter."""
     filters = FailureFilter(
         status=status,
         verdict=verdict,
@@ -50,10 +66,11 @@ def get_failures(
         confidence=confidence,
         q=q,
         resolved=resolved,
+        snoozed=snoozed,
     )
     with services.engine.connect() as conn:
         try:
-            page = list_failures(conn, filters, cursor, limit)
+            page = list_failures(conn, filters, cursor, limit, sort)
         except InvalidCursor as error:
             raise invalid_cursor(error) from None
     return FailurePage.model_validate(page)
@@ -61,18 +78,35 @@ def get_failures(
 
 @router.get("/{failure_id}", dependencies=[needs("read")], responses=responses(401, 403, 404, 422))
 def get_one_failure(failure_id: PathId, services: _Services) -> FailureDetail:
-    """One failure with its current answer and its reviews."""
+    """One failure with its current answer, every answer before it, and its reviews."""
     with services.engine.connect() as conn:
         failure = get_failure(conn, failure_id)
         if failure is None:
             raise no_failure()
         analysis = get_analysis(conn, failure.current_analysis_id) if failure.current_analysis_id else None
+        given = list_analyses(conn, failure_id)
         reviews = list_reviews(conn, failure_id)
+        done = list_activity_of(conn, failure_id)
     return FailureDetail(
         **failure.model_dump(),
         analysis=analysis_of(analysis) if analysis else None,
+        analyses=[AnalysisRef.model_validate(one) for one in given],
+        activity=[Activity.model_validate(one) for one in done],
         reviews=[Review.model_validate(review) for review in reviews],
     )
+
+
+@router.post("/{failure_id}/retry", status_code=202, responses=responses(401, 403, 404, 409, 422))
+def post_retry(failure_id: PathId, caller: Annotated[Caller, needs("review")], services: _Services) -> Failure:
+    """Ask the model again, at once, about a failure whose analysis is `failed` or `unavailable`; else 409."""
+    before = retry_analysis(services, failure_id, caller.name)
+    if before is None:
+        raise no_failure()
+    if before.analysis_state not in RETRIABLE:
+        detail = f"The analysis is {before.analysis_state}; only a failed or unavailable one is asked for again."
+        raise ProblemError(409, "analysis-not-over", detail)
+    with services.engine.connect() as conn:
+        return Failure.model_validate(get_failure(conn, failure_id))
 
 
 @router.get("/{failure_id}/events", dependencies=[needs("read")], responses=responses(401, 403, 404, 422))

@@ -33,7 +33,7 @@ def get_status(services: Annotated[Services, Depends(services_of)]) -> ServiceSt
     return ServiceStatus(
         version=__version__,
         rules=len(services.pipeline.matcher.rules),
-        model_configured=services.llm_configured,
+        model_configured=bool(services.models.models),
         waiting=services.writer.waiting,
         failures=failures,
         unparsed=unparsed,

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 from pydantic import ValidationError
 
 from service.domain import Answer, ArtifactKind, ByReviewer, Evidence
+from service.proof.checker import find_excess, prove_answer
 from service.web.highlight import mark_invisible
 
 ARTIFACT_LIMIT = 10
@@ -74,6 +75,7 @@ def read_form(form: Mapping[str, str], original: Answer, *, text: str, reviewer:
         answer = Answer.model_validate(data)
     except ValidationError as error:
         raise InvalidCorrection({**_contract_errors(error), **errors}) from None
+    errors |= _unproven_errors(answer, text)
     if errors:
         raise InvalidCorrection(errors)
     return answer.model_copy(update={"evidence": tuple(_evidence(answer, original, text))})
@@ -124,6 +126,16 @@ def _artifact_errors(fields: Mapping[str, str]) -> Iterator[tuple[str, str]]:
         absent = [word for word in fields.get(f"artifact-{n}-placeholders", "").split() if word not in content]
         if absent:
             yield f"artifact-{n}-placeholders", f"{absent[0]} does not stand in the content."
+        kind = fields.get(f"artifact-{n}-kind", "")
+        broad = find_excess(ArtifactKind(kind), content) if kind in set(ArtifactKind) else []
+        if broad:
+            yield f"artifact-{n}-content", f"The change {broad[0]}. Grant only what was denied."
+
+
+def _unproven_errors(answer: Answer, text: str) -> dict[str, str]:
+    """Under each artifact's content: what its checker refuses. Where a checker abstains, the reviewer's word stands."""
+    faults = (proof.faults for proof in prove_answer(answer, text))
+    return {f"artifact-{n}-content": f"The change {'; '.join(found)}." for n, found in enumerate(faults) if found}
 
 
 def _answer_data(fields: Mapping[str, str]) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Literal
 
 from fastapi import Request
 from fastapi.responses import RedirectResponse
@@ -68,7 +69,9 @@ def decide(
         )
 
 
-def open_next(request: Request, services: Services, failure_id: str, decision: Decision) -> RedirectResponse:
+def open_next(
+    request: Request, services: Services, failure_id: str, decision: Decision | Literal["snooze"]
+) -> RedirectResponse:
     """To the next item of the reader's queue, or to the queue when nothing is left."""
     wanted = read_filter(request.query_params)
     with services.engine.connect() as conn:

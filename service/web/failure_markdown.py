@@ -27,6 +27,8 @@ def _parts(view: FailureView) -> Iterator[str]:
     )
     if view.answer:
         yield from _answer(view.answer)
+        if view.progress == "answered" and view.progress_detail:
+            yield _plain(view.progress_detail)
     else:
         yield _plain(view.progress_title)
     yield "## Evidence"

@@ -2,16 +2,31 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 
 from service.domain import Answer
-from service.store.tables import Event, Failure, Review
+from service.store.failures import is_snoozed
+from service.store.tables import Activity, Analysis, Event, Failure, Review
+from service.web.chart import Chart, draw_bars
 from service.web.highlight import Segment, highlight_part
-from service.web.queue_view import STATUS_WORDS, Progress, elapsed, progress_of
+from service.web.queue_view import (
+    STATUS_WORDS,
+    Progress,
+    Row,
+    elapsed,
+    producer_words,
+    progress_of,
+    row_of,
+    snooze_words,
+    stage_word,
+)
+from service.web.stack import own_frames
 from service.web.words import REJECT_REASONS
 
 _DECISIONS = {"approve": "Approved", "correct": "Corrected", "reject": "Rejected"}
+_DEEDS = {"snooze": "Snoozed", "reopen": "Reopened", "resolve": "Resolved", "note": "Note"}
 _PROGRESS_TITLES = {
+    "answered": "Why the model's answer is withheld",
     "analysing": "The analysis is under way",
     "failed": "The model gave no usable answer",
     "unavailable": "No rule knows this text, and no model is configured",
@@ -22,6 +37,21 @@ _PROGRESS_DETAILS = {
     "unavailable": (
         "Set WHYDENIED_LLM_API_KEY to have a model read what no rule knows, or add a rule for it. "
         "Nothing is claimed until then."
+    ),
+}
+_SECOND_TITLES = {
+    "analysing": "A model is being asked as well",
+    "failed": "A general rule answered; the model gave no usable answer",
+    "unavailable": "Only a general rule knows this text, and no model is configured",
+}
+_SECOND_DETAILS = {
+    "analysing": (
+        "A general rule answered from the sentence alone. A model reads the event too; "
+        "its answer is shown here when it knows more, and both are kept."
+    ),
+    "unavailable": (
+        "The answer below was read from the sentence alone. Set WHYDENIED_LLM_API_KEY to have a model read it too, "
+        "or add a rule for this system."
     ),
 }
 _NO_TEXT = "(the event was deleted for its age)"
@@ -39,11 +69,26 @@ class Occurrence:
 
 
 @dataclass(frozen=True, slots=True)
+class GivenAnswer:
+    """One answer in the history. `is_current`: the one that the page shows."""
+
+    id: str
+    title: str
+    verdict: str
+    cause: str | None
+    producer: str
+    at: datetime
+    is_current: bool
+
+
+@dataclass(frozen=True, slots=True)
 class PastReview:
+    """One line of the history: a verdict, or what else somebody did. `detail` says how."""
+
     words: str
     reviewer: str
     at: datetime
-    reason: str | None
+    detail: str | None
     note: str | None
 
 
@@ -61,6 +106,7 @@ class FailureView:
     progress: Progress
     progress_title: str
     progress_detail: str
+    stage_word: str
     elapsed: str
     answer: Answer | None
     analysis_id: str | None
@@ -76,7 +122,16 @@ class FailureView:
     seen: int
     first_seen: datetime
     last_seen: datetime
+    given: Sequence[GivenAnswer]
     reviews: Sequence[PastReview]
+    snoozed: str | None
+    may_reopen: bool
+    own_segments: Sequence[Segment]
+    library_frames: int
+    chart: Chart
+    similar: Sequence[Row]
+    principals: Sequence[str]
+    environments: Sequence[str]
 
 
 def failure_view(
@@ -86,13 +141,20 @@ def failure_view(
     text: str,
     stack: str,
     events: Sequence[Event],
+    given: Sequence[Analysis],
     reviews: Sequence[Review],
+    deeds: Sequence[Activity],
     services: Sequence[str],
+    environments: Sequence[str],
+    similar: Sequence[Failure],
+    by_day: Sequence[tuple[date, int]],
     known_rule: bool,
     now: datetime,
 ) -> FailureView:
     """The view of one failure; `text` and `stack` are those of the event that the answer was read from."""
     progress = progress_of(failure)
+    own, library_frames = own_frames(stack)
+    days = [(f"{day:%-d %b}", count) for day, count in by_day]
     return FailureView(
         id=failure.id,
         version=failure.version,
@@ -102,8 +164,9 @@ def failure_view(
         regressed=failure.regressed,
         resolved_at=failure.resolved_at,
         progress=progress,
-        progress_title=_PROGRESS_TITLES.get(progress, ""),
-        progress_detail=failure.analysis_note or _PROGRESS_DETAILS.get(progress, ""),
+        progress_title=(_SECOND_TITLES if answer else _PROGRESS_TITLES).get(progress, ""),
+        progress_detail=_progress_detail(failure, progress, answered=answer is not None),
+        stage_word=stage_word(failure),
         elapsed=elapsed(failure.created_at, now),
         answer=answer,
         analysis_id=failure.current_analysis_id if answer else None,
@@ -119,8 +182,40 @@ def failure_view(
         seen=failure.event_count,
         first_seen=failure.first_seen,
         last_seen=failure.last_seen,
-        reviews=[_past_review(review) for review in reviews],
+        given=[_given_answer(one, failure.current_analysis_id) for one in given],
+        reviews=sorted(
+            [*(_past_review(one) for one in reviews), *(_past_deed(one) for one in deeds)],
+            key=lambda one: one.at,
+            reverse=True,
+        ),
+        snoozed=snooze_words(failure, now),
+        may_reopen=failure.status != "needs_review" or failure.resolved_at is not None or is_snoozed(failure, now),
+        own_segments=highlight_part(own, ()),
+        library_frames=library_frames,
+        chart=draw_bars("by-day", f"Events received on each of the last {len(days)} days", "Day (UTC)", days, "events"),
+        similar=[row_of(one, "", now) for one in similar],
+        principals=_principals(failure, similar),
+        environments=environments,
     )
+
+
+def _principals(failure: Failure, similar: Sequence[Failure]) -> list[str]:
+    """Who was denied this: the failure's own principal, and those of others denied the same on the same."""
+    same = [one for one in similar if (one.action, one.resource) == (failure.action, failure.resource)]
+    return list(dict.fromkeys(one.principal for one in [failure, *same] if one.principal))
+
+
+def _given_answer(one: Analysis, current: str | None) -> GivenAnswer:
+    title = str(one.answer.get("title") or "")
+    return GivenAnswer(
+        one.id, title, one.verdict, one.cause, producer_words(one) or "nobody", one.created_at, one.id == current
+    )
+
+
+def _progress_detail(failure: Failure, progress: Progress, *, answered: bool) -> str:
+    if answered and progress in _SECOND_DETAILS:
+        return _SECOND_DETAILS[progress]
+    return failure.analysis_note or _PROGRESS_DETAILS.get(progress, "")
 
 
 def _occurrence(event: Event) -> Occurrence:
@@ -132,6 +227,10 @@ def _past_review(review: Review) -> PastReview:
         words=_DECISIONS.get(review.decision, review.decision),
         reviewer=review.reviewer,
         at=review.created_at,
-        reason=REJECT_REASONS.get(review.reason, review.reason) if review.reason else None,
+        detail=REJECT_REASONS.get(review.reason, review.reason) if review.reason else None,
         note=review.note,
     )
+
+
+def _past_deed(deed: Activity) -> PastReview:
+    return PastReview(_DEEDS.get(deed.action, deed.action), deed.who, deed.at, deed.subject or None, deed.note)

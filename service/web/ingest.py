@@ -16,8 +16,17 @@ import msgspec
 import structlog
 from starlette.types import Receive, Scope, Send
 
-from connectors.base import BodyTooLarge, Connector, Delivery, Parsed, Reply, Unauthenticated, Unparseable
-from connectors.bodies import decode
+from connectors.base import (
+    BodyTooLarge,
+    Connector,
+    Delivery,
+    KeyNeeded,
+    Parsed,
+    Reply,
+    Unauthenticated,
+    Unparseable,
+)
+from connectors.codings import decode
 from service.metrics import Metrics
 from service.pipeline import Accepted, Pipeline
 from service.redact import RedactionFailed
@@ -25,11 +34,17 @@ from service.store.writer import Overloaded, StoreUnavailable, Unstorable
 from service.web.body import BodyReader, BodyRefused, answer_and_drain
 from service.web.live import LiveConnection, LiveConnections
 from service.web.problems import MEDIA_TYPE, problem_body
+from service.web.public_keys import KeyUnavailable, PublicKeys
+from service.web.refusals import Refusals
+from service.web.waiting_room import WaitingRoom
 
 log = structlog.get_logger(__name__)
 
 PREFIX = "/ingest/"
 _ENCODE = msgspec.json.Encoder().encode
+_METHODS = ("POST", "PUT")
+_GREETINGS = ("GET", "HEAD", "OPTIONS")
+_MOST_KEYS = 2
 _BIG = 256 * 1024
 _RETRY_UNAVAILABLE = 5
 _RETRY_UNREDACTED = 60
@@ -44,6 +59,7 @@ class Refused(Exception):
         self.status = status
         self.slug = slug
         self.headers = dict(headers or {})
+        self.reply: Reply | None = None
 
 
 class Gone(Exception):
@@ -54,10 +70,21 @@ class Ingest:
     """Serves every connection. Safe for one event loop; the pipeline does the waiting for the database."""
 
     def __init__(
-        self, *, connections: LiveConnections, pipeline: Pipeline, metrics: Metrics, body_timeout: float
+        self,
+        *,
+        connections: LiveConnections,
+        pipeline: Pipeline,
+        metrics: Metrics,
+        body_timeout: float,
+        keys: PublicKeys,
+        refusals: Refusals,
+        waiting_room: WaitingRoom,
     ) -> None:
         self._connections = connections
+        self._refusals = refusals
+        self._keys = keys
         self._pipeline = pipeline
+        self._waiting_room = waiting_room
         self._metrics = metrics
         self._bodies = BodyReader(timeout=body_timeout)
 
@@ -70,6 +97,7 @@ class Ingest:
             outcome, reply = await self._take(live, f"/{rest}" if rest else "", scope, receive)
         except Refused as refusal:
             self._metrics.delivery_counter(label, refusal.outcome).inc()
+            self._note(live, refusal, scope)
             log.info("delivery refused", connection=label, outcome=refusal.outcome, status=refusal.status)
             await _send_refusal(refusal, receive, send)
         except Gone:
@@ -78,24 +106,55 @@ class Ingest:
             self._metrics.delivery_counter(label, "error").inc()
             log.exception("delivery failed", connection=label)
             detail = "Something broke inside the service; the delivery was not accepted. Send it again."
-            await _send_refusal(Refused("error", 500, "internal-error", detail), receive, send)
+            crash = Refused("error", 500, "internal-error", detail)
+            self._note(live, crash, scope)
+            await _send_refusal(crash, receive, send)
         else:
             self._metrics.delivery_counter(label, outcome).inc()
             self._metrics.delivery_seconds.observe(time.perf_counter() - started)
             await _send(send, reply)
 
+    def _note(self, live: LiveConnection | None, refusal: Refused, scope: Scope) -> None:
+        if live is None:
+            return
+        given = {name: value.decode("latin-1") for name, value in scope["headers"]}
+        self._refusals.note(
+            live.name,
+            outcome=refusal.outcome,
+            status=refusal.status,
+            detail=str(refusal),
+            user_agent=given.get(b"user-agent", ""),
+            length=given.get(b"content-length", ""),
+        )
+
     async def _take(self, live: LiveConnection | None, path: str, scope: Scope, receive: Receive) -> tuple[str, Reply]:
         if live is None:
             raise Refused("unknown", 404, "unknown-connection", "No connection of this name receives here.")
-        if scope["method"] not in live.methods:
-            allow = {"Allow": ", ".join(live.methods)}
-            raise Refused("method", 405, "method-not-allowed", "Deliveries arrive by POST.", allow)
         delivery = await self._receive(live, path, scope, receive)
-        if len(delivery.raw) > _BIG:
-            parsed = await asyncio.to_thread(open_delivery, live, delivery)
-        else:
-            parsed = open_delivery(live, delivery)
-        return await self._keep(live, parsed)
+        if delivery.method not in _METHODS:
+            return "greeting", _greet(live, delivery)
+        try:
+            return await self._keep(live, await self._open(live, delivery))
+        except Refused as refusal:
+            refusal.reply = live.connector.refuse(delivery, refusal.status, str(refusal))
+            raise
+
+    async def _open(self, live: LiveConnection, delivery: Delivery) -> "Parsed | Unparsed":
+        """Read the delivery, in a thread if it is big, and with the sender's public key where it takes one."""
+        for _ in range(_MOST_KEYS + 1):
+            try:
+                if len(delivery.raw) > _BIG:
+                    return await asyncio.to_thread(open_delivery, live, delivery)
+                return open_delivery(live, delivery)
+            except KeyNeeded as needed:
+                delivery = replace(delivery, keys={**delivery.keys, needed.url: await self._key(needed.url)})
+        raise Refused("unauthenticated", 401, "unauthenticated", "The signature needs more public keys than one.")
+
+    async def _key(self, url: str) -> bytes:
+        try:
+            return await self._keys.get(url)
+        except KeyUnavailable as error:
+            raise Refused("unavailable", 503, "key-unavailable", str(error), _retry(_RETRY_UNAVAILABLE)) from None
 
     async def _receive(self, live: LiveConnection, path: str, scope: Scope, receive: Receive) -> Delivery:
         headers = _headers(scope)
@@ -116,9 +175,15 @@ class Ingest:
                 await self._pipeline.keep_unparsed(live.name, parsed.delivery, parsed.reason)
                 log.warning("delivery unparsed", connection=live.name, reason=parsed.reason)
                 return "unparsed", Reply(202, _ENCODE({"events": [], "unparsed": parsed.reason}))
+            if parsed.passed_over:
+                self._metrics.records_passed_over.labels(live.name).inc(parsed.passed_over)
+            if parsed.confirm_url:
+                self._keys.visit(parsed.confirm_url)
             if not parsed.events:
                 return "empty", _filled(parsed.reply, ())
-            accepted = await self._pipeline.accept(live.name, parsed.events)
+            aside = await self._waiting_room.take_aside(live.name, live.puller, parsed.events)
+            now = [event for event in parsed.events if event.id not in aside] if aside else parsed.events
+            accepted = await self._pipeline.accept(live.name, now) if now else []
         except Overloaded as error:
             raise _overloaded(error.retry_after) from None
         except StoreUnavailable:
@@ -132,7 +197,16 @@ class Ingest:
             detail = "The database refuses this very delivery; sending it again will not help. The log has the cause."
             raise Refused("unstorable", 422, "unstorable", detail) from None
         count_accepted(self._metrics, live.name, accepted)
-        return "accepted", _filled(parsed.reply, accepted)
+        return "accepted", _filled(parsed.reply, accepted, len(aside))
+
+
+def _greet(live: LiveConnection, delivery: Delivery) -> Reply:
+    """The answer to a request that is no delivery. Raises `Refused` where the connector knows no such request."""
+    reply = live.connector.greet(delivery) if delivery.method in _GREETINGS else None
+    if reply is None:
+        allow = {"Allow": ", ".join(_METHODS)}
+        raise Refused("method", 405, "method-not-allowed", "Deliveries arrive by POST.", allow)
+    return reply
 
 
 class Unparsed:
@@ -188,9 +262,10 @@ def _accepted_event(one: Accepted) -> dict[str, Any]:
     }
 
 
-def _filled(reply: Reply, accepted: Sequence[Accepted]) -> Reply:
+def _filled(reply: Reply, accepted: Sequence[Accepted], waiting: int = 0) -> Reply:
     if reply.status == 202 and not reply.body:
-        return Reply(202, _ENCODE(accepted_document(accepted)), reply.content_type, reply.headers)
+        document = accepted_document(accepted) | ({"waiting": waiting} if waiting else {})
+        return Reply(202, _ENCODE(document), reply.content_type, reply.headers)
     return reply
 
 
@@ -227,6 +302,9 @@ async def _send(send: Send, reply: Reply) -> None:
 
 
 async def _send_refusal(refusal: Refused, receive: Receive, send: Send) -> None:
+    if refusal.reply is not None:
+        await _send(send, replace(refusal.reply, headers={**refusal.headers, **refusal.reply.headers}))
+        return
     body = problem_body(refusal.status, refusal.slug, str(refusal))
     start = _start(refusal.status, MEDIA_TYPE, body, refusal.headers)
     if refusal.status in {408, 413}:

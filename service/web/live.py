@@ -13,6 +13,7 @@ from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
 from connectors.base import Auth, Connector
+from connectors.pull import Puller
 from service.keyring import Keyring, WrongKey
 from service.store.connections import auth_of, list_connections
 from service.store.tables import Connection
@@ -20,20 +21,21 @@ from service.store.tables import Connection
 log = structlog.get_logger(__name__)
 
 INTERVAL = 2.0
-_METHODS = ("POST", "PUT")
-_SENTRY_LIMITS = (20 * 1024 * 1024, 100 * 1024 * 1024)
 
 
 @dataclass(frozen=True, slots=True)
 class LiveConnection:
-    """One connection ready to receive. `max_body` and `max_inflated` are in bytes."""
+    """One connection ready to receive. `max_body` and `max_inflated` are in bytes.
+
+    `puller` finds the text of a delivery that lacks it, where the connection has credentials for that.
+    """
 
     name: str
     connector: Connector
     auth: Auth
     max_body: int
     max_inflated: int
-    methods: tuple[str, ...] = _METHODS
+    puller: Puller | None = None
 
 
 class LiveConnections:
@@ -53,7 +55,7 @@ class LiveConnections:
         self._connectors = connectors
         self._limits = (max_body, max_inflated)
         self._live: dict[str, LiveConnection] = {}
-        self._seen: dict[str, tuple[str, str]] = {}
+        self._seen: dict[str, tuple[str, str, str | None]] = {}
         self._lock = threading.Lock()
 
     def get(self, name: str) -> LiveConnection | None:
@@ -65,7 +67,7 @@ class LiveConnections:
         with self._lock:
             with self._engine.connect() as conn:
                 rows = list_connections(conn)
-            seen = {row.name: (row.connector, row.auth) for row in rows}
+            seen = {row.name: (row.connector, row.auth, row.pull) for row in rows}
             if seen != self._seen:
                 ready = (self._ready(row) for row in rows)
                 self._live = {live.name: live for live in ready if live}
@@ -90,6 +92,6 @@ class LiveConnections:
         except WrongKey:
             log.exception("connection cannot be used", connection=row.name)
             return None
-        least = _SENTRY_LIMITS if row.connector == "sentry" else (0, 0)
-        body, inflated = (max(pair) for pair in zip(self._limits, least, strict=True))
-        return LiveConnection(row.name, connector, auth, body, inflated)
+        body, inflated = (max(pair) for pair in zip(self._limits, connector.limits, strict=True))
+        puller = connector.pulls if row.pull else None
+        return LiveConnection(row.name, connector, auth, body, inflated, puller)

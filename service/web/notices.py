@@ -9,8 +9,14 @@ _DONE = {
     "approve": "Approved. This is the next one.",
     "correct": "Corrected and approved. This is the next one.",
     "reject": "Rejected. This is the next one.",
+    "snooze": "Snoozed. This is the next one.",
 }
-_DONE_LAST = {"approve": "Approved.", "correct": "Corrected and approved.", "reject": "Rejected."}
+_STAYED = {
+    "reopen": "Reopened. It waits for review again.",
+    "resolve": "Marked as resolved. If it happens again, it comes back.",
+    "note": "The note is kept.",
+}
+_DONE_LAST = {"approve": "Approved.", "correct": "Corrected and approved.", "reject": "Rejected.", "snooze": "Snoozed."}
 _ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 
@@ -24,8 +30,24 @@ class Notice:
     link: str = ""
 
 
+_SOURCES = {
+    "secret": "The secret is set. The connection receives with it now.",
+    "untested": "The test event is deleted.",
+    "deleted": "The connection is removed. What it delivered stays.",
+    "replayed": "The delivery could be read this time. What it held is stored.",
+}
+
+
+def source_notice(query: Mapping[str, str]) -> Notice | None:
+    """What was just done to a connection or a kept delivery, as `done` of the query string tells."""
+    text = _SOURCES.get(query.get("done", ""))
+    return Notice(text) if text else None
+
+
 def review_notice(query: Mapping[str, str], *, on_queue: bool) -> Notice | None:
     """The decision that `done` and `was` of the query string tell of."""
+    if stayed := _STAYED.get(query.get("done", "")):
+        return Notice(stayed)
     text = (_DONE_LAST if on_queue else _DONE).get(query.get("done", ""))
     if text is None:
         return None

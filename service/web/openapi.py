@@ -71,7 +71,15 @@ def _name_connectors(schema: dict[str, Any], connectors: Mapping[str, Connector]
     schema["allOf"] = [
         {
             "if": {"properties": {"connector": {"const": name}}},
-            "then": {"properties": {"auth": {"properties": {"scheme": {"enum": list(connector.schemes)}}}}},
+            "then": {"properties": {"auth": _auth_of(connector)}},
         }
         for name, connector in sorted(connectors.items())
     ]
+
+
+def _auth_of(connector: Connector) -> dict[str, Any]:
+    schema: dict[str, Any] = {"properties": {"scheme": {"enum": list(connector.schemes)}}}
+    if connector.public_key:
+        signed = {"properties": {"senders": {"minItems": 1}, "secrets": {"type": "null"}}, "required": ["senders"]}
+        schema |= {"if": {"properties": {"scheme": {"const": "signature"}}}, "then": signed}
+    return schema

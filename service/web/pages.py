@@ -4,7 +4,7 @@ Values reach HTML only through autoescape, and every value loses its invisible c
 """
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
@@ -23,7 +23,16 @@ from service.web.services import services_of
 
 _HERE = Path(__file__).resolve().parent
 STATIC_FOLDER = _HERE / "static"
-SECTIONS = (("/", "Queue"), ("/explain", "Explain"), ("/rules", "Rules"), ("/sources", "Sources"))
+SECTIONS = (
+    ("/", "Queue"),
+    ("/explain", "Explain"),
+    ("/rules", "Rules"),
+    ("/prompts", "Prompts"),
+    ("/sources", "Sources"),
+    ("/insights", "Insights"),
+    ("/usage", "Usage"),
+    ("/audit", "Audit"),
+)
 
 
 def is_web(url: object) -> bool:
@@ -65,6 +74,7 @@ def page_environment() -> Environment:
         lstrip_blocks=True,
     )
     environment.globals.update(static=static_url, sections=SECTIONS, reasons=words.REJECT_REASONS)
+    environment.globals.update(fill_query=_fill_query)
     environment.filters.update(
         absolute=words.absolute,
         ago=lambda moment: words.ago(words.as_utc(moment), datetime.now(UTC)),
@@ -114,6 +124,10 @@ def _rights(request: Request) -> dict[str, bool]:
 
 def _show_invisible(value: Any) -> Any:
     return mark_invisible(value) if isinstance(value, str) and not isinstance(value, Markup) else value
+
+
+def _fill_query(values: Mapping[str, str], names: Sequence[str]) -> str:
+    return query_string({f"fill-{name}": values.get(name) for name in names})
 
 
 def _placeholder_segments(artifact: Artifact) -> list[Segment]:

@@ -1,104 +1,82 @@
-"""`/sources/new`: make a connection. Its secret is made too, and shown once."""
+"""`/sources/{name}`: one connection, what to paste into its sender, how it fares, and what can be done about it."""
 
-from collections.abc import Mapping
-from typing import Annotated, Any, get_args
+import asyncio
+from typing import Annotated
 
 from fastapi import APIRouter, Depends, Request
-from fastapi.responses import HTMLResponse
+from fastapi.responses import HTMLResponse, RedirectResponse
 from pydantic import ValidationError
 
-from connectors.base import AuthScheme
 from service.web.access import admin_page
-from service.web.api_connections import post_connection
-from service.web.connection_schema import ConnectionRequest
-from service.web.pages import base_url, form_fields, show
-from service.web.pages_queue import first_event_command
+from service.web.api_connections import delete_connection, delete_test, put_secrets, rotate_secret
+from service.web.connection_schema import SecretsRequest
+from service.web.connection_view import show_connection
+from service.web.notices import Notice, source_notice
+from service.web.pages import form_fields
 from service.web.problems import ProblemError
+from service.web.schema import PathId
 from service.web.services import Services, services_of
-from service.web.words import SCHEMES
+from service.web.trial import try_connection
 
-router = APIRouter(include_in_schema=False, dependencies=[Depends(admin_page)])
+router = APIRouter(include_in_schema=False)
 _Services = Annotated[Services, Depends(services_of)]
-_PLAIN = {"bearer", "url-token", "none"}
-_MESSAGES = {
-    "name": "Lower-case letters, digits, dots, dashes and underscores, at most 63.",
-    "scheme": "Choose one of the list.",
-    "username": "Give the user name that the sender uses, without a colon.",
-    "header": "Give the name of the header that carries the secret.",
-    "secret": "A secret has 8 to 500 characters. Leave it empty to have one made.",
-}
+_Fields = Annotated[dict[str, str], Depends(form_fields)]
+_admins = [Depends(admin_page)]
 
 
-@router.get("/sources/new")
-def connection_form(request: Request, services: _Services) -> HTMLResponse:
-    """The empty form."""
-    return _form(request, services, {"scheme": "bearer", "connector": "generic"})
+@router.get("/sources/{name}")
+def connection_page(request: Request, services: _Services, name: PathId) -> HTMLResponse:
+    """How one connection fares. Its secrets are not shown again."""
+    return show_connection(request, services, name, notice=source_notice(request.query_params))
 
 
-@router.post("/sources/new")
-def make_connection(
-    request: Request, services: _Services, fields: Annotated[dict[str, str], Depends(form_fields)]
-) -> HTMLResponse:
-    """Make the connection and show how to send to it; else the form again, with what is to mend."""
-    given = {name: value.strip() for name, value in fields.items()}
+@router.post("/sources/{name}/secret", dependencies=_admins, response_model=None)
+def give_secret(
+    request: Request, services: _Services, name: PathId, fields: _Fields
+) -> HTMLResponse | RedirectResponse:
+    """Take the secret that the vendor made."""
     try:
-        made = post_connection(ConnectionRequest.model_validate(_request_data(given)), request, services)
-    except ValidationError as error:
-        wrong = {_field(problem["loc"]) for problem in error.errors()}
-        return _form(request, services, given, {name: _MESSAGES.get(name, "Not valid.") for name in wrong}, 422)
+        wanted = SecretsRequest(secrets=(fields.get("secret", "").strip(),))
+    except ValidationError:
+        errors = {"secret": "A secret has 8 to 500 characters. Paste it as the vendor shows it."}
+        return show_connection(request, services, name, errors=errors, status=422)
+    put_secrets(name, wanted, request, services, request.state.account)
+    return RedirectResponse(f"/sources/{name}?done=secret", 303)
+
+
+@router.post("/sources/{name}/rotate", dependencies=_admins)
+def rotate(request: Request, services: _Services, name: PathId, fields: _Fields) -> HTMLResponse:
+    """Make a new secret and show it this once."""
+    made = rotate_secret(name, request, services, request.state.account, keep_old=fields.get("old") != "end")
+    return show_connection(request, services, name, made=made.secrets)
+
+
+@router.post("/sources/{name}/test", dependencies=_admins, response_model=None)
+async def send_test(request: Request, services: _Services, name: PathId) -> HTMLResponse | RedirectResponse:
+    """Send a test event through the connection; the page says what became of it."""
+    try:
+        trial = await try_connection(services, request.app.ingest, name)
     except ProblemError as problem:
-        field = "name" if problem.slug == "name-taken" else "scheme"
-        return _form(request, services, given, {field: problem.detail}, problem.status)
-    command = first_event_command(base_url(request), made.name, made.scheme) if _takes_curl(made) else None
-    return show(
-        request, "connection_made.html", section="/sources", made=made, scheme=SCHEMES[made.scheme], curl=command
-    )
+        if problem.status != 409:
+            raise
+        notice, status = Notice(problem.detail, "bad"), 409
+    else:
+        notice = Notice(
+            f"The test event was answered {trial.status}. {trial.detail}", "good" if trial.failure_id else "bad"
+        )
+        status = 200
+    return await asyncio.to_thread(show_connection, request, services, name, notice=notice, status=status)
 
 
-def _takes_curl(made: Any) -> bool:
-    return made.connector == "generic" and made.scheme in _PLAIN
+@router.post("/sources/{name}/test/delete", dependencies=_admins)
+def forget_test(services: _Services, name: PathId) -> RedirectResponse:
+    """Delete what test events stored."""
+    delete_test(name, services)
+    return RedirectResponse(f"/sources/{name}?done=untested", 303)
 
 
-def _request_data(given: Mapping[str, str]) -> dict[str, Any]:
-    auth: dict[str, Any] = {"scheme": given.get("scheme", "")}
-    if given.get("secret") and auth["scheme"] != "none":
-        auth["secrets"] = [given["secret"]]
-    if auth["scheme"] == "basic":
-        auth["username"] = given.get("username", "")
-    if auth["scheme"] == "header":
-        auth["name"] = given.get("header", "")
-    return {"name": given.get("name", ""), "connector": given.get("connector", ""), "auth": auth}
-
-
-def _field(place: tuple[int | str, ...]) -> str:
-    """The form's field for a place in the request."""
-    match place:
-        case ("auth", _, "secrets", *_):
-            return "secret"
-        case ("auth", _, "name"):
-            return "header"
-        case ("auth", _, "username"):
-            return "username"
-        case ("auth", *_):
-            return "scheme"
-    return str(place[0])
-
-
-def _form(
-    request: Request,
-    services: Services,
-    fields: Mapping[str, str],
-    errors: Mapping[str, str] | None = None,
-    status: int = 200,
-) -> HTMLResponse:
-    shown = {name: fields.get(name, "") for name in ("name", "connector", "scheme", "username", "header")}
-    return show(
-        request,
-        "connection.html",
-        status=status,
-        section="/sources",
-        fields=shown,
-        errors=errors or {},
-        connectors=[(name, connector.title) for name, connector in services.connectors.items()],
-        schemes=[(scheme, SCHEMES[scheme]) for scheme in get_args(AuthScheme)],
-    )
+@router.post("/sources/{name}/delete", dependencies=_admins)
+def delete(request: Request, services: _Services, name: PathId) -> RedirectResponse:
+    """Remove the connection; what it delivered stays."""
+    delete_connection(name, services, request.state.account)
+    return RedirectResponse("/sources?done=deleted", 303)

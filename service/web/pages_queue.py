@@ -7,13 +7,14 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Request
 from fastapi.responses import HTMLResponse
+from sqlalchemy import Connection as DatabaseConnection
 
 from service.store.connections import list_connections
-from service.store.failures import FailureFilter, InvalidCursor, Page, counts_by_status, list_failures
+from service.store.failures import FailureFilter, InvalidCursor, Page, count_snoozed, counts_by_status, list_failures
 from service.store.tables import Connection, Failure
 from service.web.notices import review_notice
 from service.web.pages import base_url, query_string, show, show_error
-from service.web.queue_filter import FILTERS, OPTIONS, TABS, TYPED, QueueFilter, read_filter, value_words
+from service.web.queue_filter import FILTERS, OPTIONS, SORT_WORDS, TABS, TYPED, QueueFilter, read_filter, value_words
 from service.web.queue_view import row_of
 from service.web.services import Services, services_of
 
@@ -32,10 +33,10 @@ def show_queue(request: Request, services: Annotated[Services, Depends(services_
     wanted = read_filter(request.query_params)
     with services.engine.connect() as conn:
         try:
-            page = list_failures(conn, stored_filter(wanted), cursor or None, PAGE_SIZE)
+            page = list_failures(conn, stored_filter(wanted), cursor or None, PAGE_SIZE, wanted.sort)
         except InvalidCursor:
             return show_error(request, 400, "No such page", "The address of this page of the list is damaged.")
-        counts = counts_by_status(conn)
+        counts = _counts(conn)
         connections = list_connections(conn)
     waiting = counts["needs_review"]
     return show(
@@ -67,12 +68,27 @@ def stored_filter(wanted: QueueFilter) -> FailureFilter:
         producer=values.get("producer"),
         confidence=values.get("confidence"),
         q=values.get("q"),
+        snoozed=wanted.snoozed,
     )
+
+
+def _counts(conn: DatabaseConnection) -> dict[str, int]:
+    """How many failures each tab but the last has; what is snoozed needs no review now."""
+    counts, snoozed = counts_by_status(conn), count_snoozed(conn)
+    return counts | {"needs_review": counts["needs_review"] - snoozed, "snoozed": snoozed}
 
 
 def _api_parameters(wanted: QueueFilter) -> dict[str, str | None]:
     values = dict(wanted.values)
-    return {"status": wanted.status, "connection": values.pop("source", None), **values}
+    snoozed = None if wanted.snoozed is None else str(wanted.snoozed).lower()
+    sort = None if wanted.sort == "latest" else wanted.sort
+    return {
+        "status": wanted.status,
+        "snoozed": snoozed,
+        "sort": sort,
+        "connection": values.pop("source", None),
+        **values,
+    }
 
 
 def _tabs(wanted: QueueFilter, counts: Mapping[str, int]) -> dict[str, Any]:
@@ -81,7 +97,7 @@ def _tabs(wanted: QueueFilter, counts: Mapping[str, int]) -> dict[str, Any]:
         {
             "word": word,
             "count": counts.get(name, total),
-            "href": "/" + query_string(QueueFilter(name, wanted.values).parameters()),
+            "href": "/" + query_string(QueueFilter(name, wanted.values, wanted.sort).parameters()),
             "current": name == wanted.tab,
         }
         for name, word in TABS.items()
@@ -108,7 +124,9 @@ def _filter_form(wanted: QueueFilter, sources: Sequence[str]) -> dict[str, Any]:
         ],
         "typed": [(name, FILTERS[name]) for name in TYPED],
         "chips": chips,
-        "clear_href": "/" + query_string(QueueFilter(wanted.tab, {}).parameters()),
+        "sorts": SORT_WORDS,
+        "sort": wanted.sort,
+        "clear_href": "/" + query_string(QueueFilter(wanted.tab, {}, wanted.sort).parameters()),
     }
 
 

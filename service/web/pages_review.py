@@ -6,11 +6,11 @@ from fastapi import APIRouter, Depends, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
 from service.store.analyses import get_answer
-from service.store.failures import get_failure, set_analysis_state
 from service.store.reviews import REASONS, Decision, InvalidReview, NoSuchAnalysis, Reason, StaleAnalysis
 from service.web.decisions import Seen, decide, open_next, read_note, read_seen
 from service.web.pages import account_name, form_fields, show, show_error
 from service.web.pages_failure import failure_page, load_view, no_such_failure
+from service.web.retry import retry_analysis
 from service.web.services import Services, services_of
 
 router = APIRouter(include_in_schema=False)
@@ -52,12 +52,9 @@ def review_failure(
 
 @router.post("/failures/{failure_id}/retry")
 def ask_again(request: Request, services: Annotated[Services, Depends(services_of)], failure_id: str) -> Response:
-    """Have the model asked again where its analysis failed; a worker picks it up within a minute."""
-    with services.engine.begin() as conn:
-        failure = get_failure(conn, failure_id)
-        if failure is not None and failure.analysis_state == "failed":
-            set_analysis_state(conn, failure_id, "queued", f"Asked again by {account_name(request)}.")
-    return RedirectResponse(f"/failures/{failure_id}", 303) if failure else no_such_failure(request)
+    """Have the model asked again, at once, where its analysis gave no answer."""
+    found = retry_analysis(services, failure_id, account_name(request) or "unknown")
+    return no_such_failure(request) if found is None else RedirectResponse(f"/failures/{failure_id}", 303)
 
 
 def damaged_form(request: Request) -> HTMLResponse:

@@ -1,15 +1,21 @@
 """`/sources`: what sends events, when it last did, and what it sent that nobody could read."""
 
+import asyncio
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Request
-from fastapi.responses import HTMLResponse
+from fastapi.responses import HTMLResponse, RedirectResponse
 
 from service.store.connections import list_connections
 from service.store.deliveries import count_unparsed, get_unparsed, list_unparsed
 from service.store.paging import InvalidCursor
+from service.store.refusals import last_refusals
+from service.web.access import admin_page
 from service.web.highlight import highlight_part
+from service.web.notices import Notice, source_notice
 from service.web.pages import base_url, query_string, show, show_error
+from service.web.problems import ProblemError
+from service.web.replay import replay
 from service.web.services import Services, services_of
 
 router = APIRouter(include_in_schema=False)
@@ -25,7 +31,7 @@ def list_sources(request: Request, services: _Services, cursor: str = "", connec
             page = list_unparsed(conn, connection or None, cursor or None, _PAGE_SIZE)
         except InvalidCursor:
             return show_error(request, 400, "No such page", "The address of this page of the list is damaged.")
-        connections, unread = list_connections(conn), count_unparsed(conn)
+        connections, unread, refused = list_connections(conn), count_unparsed(conn), last_refusals(conn)
     following = query_string({"connection": connection, "cursor": page.next_cursor}) if page.next_cursor else None
     return show(
         request,
@@ -35,6 +41,8 @@ def list_sources(request: Request, services: _Services, cursor: str = "", connec
         connections=connections,
         titles={name: connector.title for name, connector in services.connectors.items()},
         unread=unread,
+        refused=refused,
+        notice=source_notice(request.query_params),
         only=connection,
         deliveries=page.items,
         next_href=f"/sources{following}" if following else None,
@@ -44,6 +52,26 @@ def list_sources(request: Request, services: _Services, cursor: str = "", connec
 @router.get("/sources/unparsed/{delivery_id}")
 def show_delivery(request: Request, services: _Services, delivery_id: str) -> HTMLResponse:
     """One delivery that could not be read, as it was kept: redacted."""
+    return _delivery(request, services, delivery_id)
+
+
+@router.post("/sources/unparsed/{delivery_id}/replay", dependencies=[Depends(admin_page)], response_model=None)
+async def replay_delivery(request: Request, services: _Services, delivery_id: str) -> HTMLResponse | RedirectResponse:
+    """Read it again; then to what it held, or the page with why it still cannot be read."""
+    try:
+        accepted = await replay(services, delivery_id)
+    except ProblemError as problem:
+        if problem.status != 409:
+            raise
+        notice = Notice(problem.detail, "bad")
+        return await asyncio.to_thread(_delivery, request, services, delivery_id, notice, 409)
+    failure = next((one.failure_id for one in accepted if one.failure_id), None)
+    return RedirectResponse(f"/failures/{failure}" if failure else "/sources?done=replayed", 303)
+
+
+def _delivery(
+    request: Request, services: Services, delivery_id: str, notice: Notice | None = None, status: int = 200
+) -> HTMLResponse:
     with services.engine.connect() as conn:
         delivery = get_unparsed(conn, delivery_id)
     if delivery is None:
@@ -51,6 +79,8 @@ def show_delivery(request: Request, services: _Services, delivery_id: str) -> HT
     return show(
         request,
         "delivery.html",
+        status=status,
+        notice=notice,
         section="/sources",
         delivery=delivery,
         headers=sorted(delivery.headers.items()),

@@ -4,7 +4,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
 
-from service.store.tables import Failure
+from service.store.failures import is_snoozed
+from service.store.handling import NEVER
+from service.store.tables import Analysis, Failure
 from service.web.words import as_utc
 
 Progress = Literal["answered", "analysing", "failed", "unavailable"]
@@ -27,6 +29,7 @@ class Row:
     status: str
     status_words: str
     progress: Progress
+    stage_word: str
     elapsed: str
     verdict: str | None
     cause: str | None
@@ -42,6 +45,7 @@ class Row:
     last_seen: datetime
     regressed: bool
     resolved: bool
+    snoozed: str | None
 
 
 def row_of(failure: Failure, query: str, now: datetime) -> Row:
@@ -53,6 +57,7 @@ def row_of(failure: Failure, query: str, now: datetime) -> Row:
         status=failure.status,
         status_words=STATUS_WORDS.get(failure.status, failure.status),
         progress=progress,
+        stage_word=stage_word(failure),
         elapsed=elapsed(failure.created_at, now),
         verdict=failure.verdict,
         cause=failure.cause,
@@ -66,7 +71,17 @@ def row_of(failure: Failure, query: str, now: datetime) -> Row:
         last_seen=failure.last_seen,
         regressed=failure.regressed,
         resolved=failure.resolved_at is not None,
+        snoozed=snooze_words(failure, now),
     )
+
+
+def snooze_words(failure: Failure, now: datetime) -> str | None:
+    """`snoozed until 2026-11-23 09:00 UTC`, `snoozed until its next event`; None where it is awake."""
+    if not is_snoozed(failure, now) or failure.snoozed_until is None:
+        return None
+    if failure.snoozed_until >= NEVER:
+        return "snoozed until its next event"
+    return f"snoozed until {as_utc(failure.snoozed_until):%Y-%m-%d %H:%M} UTC"
 
 
 def fitting(**names: str | None) -> dict[str, str | None]:
@@ -85,6 +100,16 @@ def progress_of(failure: Any) -> Progress:
     return _PROGRESS.get(failure.analysis_state, "answered")
 
 
+def stage_words(failure: Failure) -> str:
+    """What an analysis under way is doing, or waiting for."""
+    return failure.analysis_note or "It waits for its turn."
+
+
+def stage_word(failure: Failure) -> str:
+    """`waiting` before a model is asked, `analysing` while it is."""
+    return "waiting" if failure.analysis_state == "queued" else "analysing"
+
+
 def elapsed(since: datetime, now: datetime) -> str:
     """`12 s`, `3 min`, `2 h`: how long somebody has been waiting."""
     seconds = max(0, int((now - as_utc(since)).total_seconds()))
@@ -93,14 +118,16 @@ def elapsed(since: datetime, now: datetime) -> str:
     return f"{seconds // 60} min" if seconds < 5400 else f"{seconds // 3600} h"
 
 
-def producer_words(failure: Failure) -> str | None:
+def producer_words(made: Failure | Analysis) -> str | None:
     """The rule's id, or `prompt@version`, or who corrected it."""
-    if failure.producer == "llm":
-        return f"{failure.producer_name}@{failure.producer_version}"
-    return failure.producer_name if failure.producer != "none" else None
+    if made.producer == "llm":
+        return f"{made.producer_name}@{made.producer_version}"
+    return made.producer_name if made.producer != "none" else None
 
 
 def _note(failure: Failure, progress: Progress) -> str | None:
+    if failure.producer != "none":
+        return None
     if progress == "analysing":
         return failure.analysis_note or "No rule knows it; a model is asked."
     if progress == "failed":

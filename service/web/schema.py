@@ -146,6 +146,8 @@ class Failure(Output):
     first_seen: datetime
     last_seen: datetime
     resolved_at: datetime | None
+    snoozed_until: datetime | None = Field(description="Out of the queue until then; far away: until its next event.")
+    snoozed_at_count: int | None = Field(description="One event more than these ends a snooze; null: no event does.")
     regressed: bool = Field(description="It happened again after it was resolved.")
     current_analysis_id: str | None
 
@@ -209,11 +211,46 @@ class Analysis(Answer):
     created_at: datetime
 
 
+class Activity(Output):
+    """What somebody did, other than to judge an answer."""
+
+    id: str
+    at: datetime
+    who: str
+    action: str
+    subject: str = Field(description="What it was done to, or how.")
+    failure_id: str | None
+    note: str | None
+
+
+class Handled(Output):
+    """What was done, and where the failure stands now."""
+
+    activity: Activity
+    failure: Failure
+
+
+class AnalysisRef(Output):
+    """One answer that was given; `GET /api/v1/analyses/{id}` has the whole of it."""
+
+    id: str
+    verdict: Verdict
+    cause: Cause | None
+    system: str | None
+    confidence: Confidence
+    producer: Producer
+    producer_name: str
+    producer_version: str
+    created_at: datetime
+
+
 class FailureDetail(Failure):
-    """A failure with its current answer and the history of its reviews, the latest first."""
+    """A failure with its current answer and the history of its answers and reviews, the latest first."""
 
     analysis: Analysis | None
+    analyses: list[AnalysisRef] = Field(description="Every answer it was given, also those that are not shown.")
     reviews: list[Review]
+    activity: list[Activity] = Field(description="Snoozes, reopenings, resolutions by hand and notes.")
 
 
 class Reviewed(Output):
@@ -232,6 +269,12 @@ class Unparsed(Output):
     reason: str
     headers: dict[str, str]
     body: str
+
+
+class Replayed(Output):
+    """What a kept delivery held, once it could be read: its events are stored, and it is kept no more."""
+
+    events: list[AcceptedEvent]
 
 
 class UnparsedPage(Page):

@@ -1,7 +1,8 @@
 """What endpoints and pages work with: built by the composition root, read from `request.app.state.services`."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 
 from sqlalchemy import Engine
 from starlette.requests import Request
@@ -12,24 +13,42 @@ from service.metrics import Metrics
 from service.pipeline import Pipeline
 from service.store.writer import Writer
 from service.web.live import LiveConnections
+from service.web.refusals import Refusals
 from service.web.sign_in import SignIn
 
 
 @dataclass(frozen=True, slots=True)
+class ModelSetup:
+    """Which models are asked, as provider and name in order of preference, and what they may cost in US dollars."""
+
+    models: tuple[tuple[str, str], ...]
+    budget_day: float | None
+    budget_month: float | None
+    calls_per_minute: int | None
+
+
+@dataclass(frozen=True, slots=True)
 class Services:
-    """One running service. `public_url` has no slash at its end and is None when nobody set it."""
+    """One running service. `public_url` has no slash at its end and is None when nobody set it.
+
+    `ask_model` begins the analysis of queued failures at once, where this process has a worker; it never blocks.
+    `closing` is set when the server is told to stop, so that responses without an end find one.
+    """
 
     engine: Engine
     pipeline: Pipeline
     writer: Writer
     connectors: Mapping[str, Connector]
     connections: LiveConnections
+    refusals: Refusals
     keyring: Keyring
     metrics: Metrics
     sign_in: SignIn
     public_url: str | None
     metrics_public: bool
-    llm_configured: bool
+    models: ModelSetup
+    ask_model: Callable[[Sequence[str]], None]
+    closing: threading.Event = field(default_factory=threading.Event)
 
 
 def services_of(request: Request) -> Services:

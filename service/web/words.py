@@ -3,6 +3,7 @@
 import re
 from datetime import UTC, datetime
 
+from connectors.base import Group
 from service.domain import ArtifactKind, Cause, Confidence, Verdict
 
 VERDICTS = {
@@ -35,6 +36,24 @@ SCHEMES = {
     "header": "a header of its own",
     "url-token": "a token in the address",
     "none": "nothing: anybody may send",
+}
+GROUPS: dict[Group, str] = {
+    "errors": "Error trackers",
+    "alerts": "Alerts and on-call",
+    "logs": "Logs and traces",
+    "cloud": "Clouds",
+    "kubernetes": "Kubernetes",
+    "delivery": "Code, CI and pipelines",
+    "uptime": "Uptime checks",
+    "any": "Anything else",
+}
+SNOOZES = {
+    "event": "its next event",
+    "hours": "4 hours from now",
+    "day": "tomorrow at this time",
+    "week": "a week from now",
+    "month": "30 days from now",
+    "week-or-event": "a week from now, or its next event",
 }
 REJECT_REASONS = {
     "wrong_cause": "Wrong cause",

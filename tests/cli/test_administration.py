@@ -84,25 +84,40 @@ def test_a_key_is_made_listed_without_its_secret_and_revoked(run: Run) -> None:
 def test_connecting_prints_the_address_and_a_secret_that_is_kept_encrypted(
     run: Run, tmp_path: Path, sqlite_url: str
 ) -> None:
-    output = run("connect", "sentry-prod", "--connector", "sentry", "--scheme", "signature")
+    output = run("connect", "jobs", "--connector", "generic", "--scheme", "bearer")
     secret = value(output, "secret")
-    assert value(output, "address") == "http://localhost:8000/ingest/sentry-prod"
-    engine = open_engine(sqlite_url)
+    assert value(output, "address") == "http://localhost:8000/ingest/jobs"
+    assert f"-H 'Authorization: Bearer {secret}'" in output
+    auth = stored_auth(sqlite_url, tmp_path, "jobs", hidden=secret)
+    assert auth == Auth("bearer", (secret,))
+    assert run("connections", "list") == "jobs\tgeneric\tbearer\tnothing yet\n"
+    run("connections", "remove", "jobs")
+    assert "no connection" in run("connections", "remove", "jobs", code=1)
+
+
+def test_a_secret_that_the_vendor_makes_is_given_afterwards(run: Run, tmp_path: Path, sqlite_url: str) -> None:
+    assert "whydenied connections secret sentry-prod" in run("connect", "sentry-prod", "--connector", "sentry")
+    assert stored_auth(sqlite_url, tmp_path, "sentry-prod") == Auth("signature")
+    run("connections", "secret", "sentry-prod", "--secret", "made-by-sentry")
+    auth = stored_auth(sqlite_url, tmp_path, "sentry-prod", hidden="made-by-sentry")
+    assert auth == Auth("signature", ("made-by-sentry",))
+    assert "no connection" in run("connections", "secret", "other", "--secret", "x", code=1)
+
+
+def stored_auth(url: str, folder: Path, name: str, hidden: str = "nothing") -> Auth:
+    engine = open_engine(url)
     with engine.connect() as conn:
-        row = get_connection(conn, "sentry-prod")
+        row = get_connection(conn, name)
     engine.dispose()
     assert row is not None
-    assert secret not in row.auth
-    assert auth_of(Keyring.load(tmp_path, None), row) == Auth("signature", (secret,))
-    assert run("connections", "list") == "sentry-prod\tsentry\tsignature\tnothing yet\n"
-    run("connections", "remove", "sentry-prod")
-    assert "no connection" in run("connections", "remove", "sentry-prod", code=1)
+    assert hidden not in row.auth
+    return auth_of(Keyring.load(folder, None), row)
 
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("x", "--connector", "pigeon"), "the connector 'pigeon' is not known; known are alertmanager"),
+        (("x", "--connector", "pigeon"), "the connector 'pigeon' is not known; known are airflow, alertmanager"),
         (("x", "--connector", "alertmanager", "--scheme", "signature"), "alertmanager takes the schemes bearer"),
         (("x", "--connector", "generic", "--scheme", "basic"), "needs a username"),
         (("x", "--connector", "generic", "--scheme", "header"), "needs the name of the header"),
@@ -141,3 +156,11 @@ def test_a_start_that_cannot_succeed_says_why_and_exits_2(
 def test_migrating_twice_is_harmless_and_tells_no_password(run: Run) -> None:
     assert run("migrate") == run("migrate")
     assert "is up to date" in run("migrate")
+
+
+def test_a_connection_is_tried_without_a_running_service(run: Run) -> None:
+    run("connect", "tried", "--connector", "generic")
+    assert "accepted, read, stored and answered by its rule" in run("connections", "test", "tried")
+    run("connect", "signed-elsewhere", "--connector", "sentry")
+    assert "Give the secret that Sentry made first" in run("connections", "test", "signed-elsewhere", code=1)
+    assert "no connection of this name" in run("connections", "test", "nobody", code=1)

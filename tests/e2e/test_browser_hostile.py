@@ -2,10 +2,14 @@
 
 from collections.abc import Callable
 from typing import Any
+from urllib.parse import quote
 
 from playwright.sync_api import Page, expect
 from service_site import Site
 
+from connectors.base import Auth
+from service.store.connections import create_connection
+from service.store.handling import add_note
 from service.web.highlight import mark_invisible
 
 PAYLOADS = (
@@ -34,7 +38,7 @@ FOREIGN = """() => ({
     pwned: window.pwned,
     scripts: [...document.scripts].filter((one) => new URL(one.src || "x:y", location.href).pathname !== "/static/app.js").length,
     handlers: [...document.querySelectorAll("*")].flatMap((one) => one.getAttributeNames()).filter((name) => name.startsWith("on")).length,
-    elements: document.querySelectorAll("iframe, svg, math, style, object, embed, base, template, img:not(.brand img)").length,
+    elements: document.querySelectorAll("iframe, svg:not(figure.chart > svg), math, style, object, embed, base, template, img:not(.brand img)").length,
     styles: document.querySelectorAll("[style]").length,
     links: [...document.querySelectorAll("[href], [src], [action]")].filter((one) =>
         !/^https?:$/.test(new URL(one.getAttribute("href") ?? one.getAttribute("src") ?? one.getAttribute("action"), location.href).protocol)).length,
@@ -70,9 +74,16 @@ def test_payloads_in_every_field_stay_text(site: Site, open_page: Callable[..., 
         page.goto(f"/failures/{stored.failure_id}/correct")
         assert page.evaluate(FOREIGN) == CLEAN, evil
         assert page.get_by_label("Explanation").input_value() == shown
+        page.goto(f"/failures/{stored.failure_id}/alike?fill-{quote(evil)}={quote(evil)}")
+        assert page.evaluate(FOREIGN) == CLEAN, evil
+        with site.services.engine.begin() as conn:
+            add_note(conn, stored.failure_id or "", evil, evil)
     page.goto("/")
     expect(page.locator("[data-row]")).to_have_count(len(PAYLOADS))
     assert page.evaluate(FOREIGN) == CLEAN
+    for path in ("/insights", "/prompts", "/audit", "/?status=snoozed&sort=priority"):
+        page.goto(path)
+        assert page.evaluate(FOREIGN) == CLEAN, path
 
 
 def test_a_pasted_payload_and_an_unread_delivery_stay_text(site: Site, open_page: Callable[..., Page]) -> None:
@@ -86,6 +97,19 @@ def test_a_pasted_payload_and_an_unread_delivery_stay_text(site: Site, open_page
     page.goto("/sources")
     assert page.evaluate(FOREIGN) == CLEAN
     page.get_by_role("link", name="permission denied for table x").click()
+    assert page.evaluate(FOREIGN) == CLEAN
+
+
+def test_a_refused_sender_stays_text(site: Site, open_page: Callable[..., Page]) -> None:
+    with site.services.engine.begin() as conn:
+        create_connection(conn, site.services.keyring, "refusing", "generic", Auth("bearer", ("a-secret-" + "of-it",)))
+    for evil in PAYLOADS:
+        site.services.refusals.note("refusing", outcome="unauthenticated", status=401, detail=evil, user_agent=evil)
+    site.services.refusals.write()
+    page = open_page("/sources/refusing")
+    expect(page.locator("td.agent")).to_have_count(len(PAYLOADS))
+    assert page.evaluate(FOREIGN) == CLEAN
+    page.goto("/sources")
     assert page.evaluate(FOREIGN) == CLEAN
 
 

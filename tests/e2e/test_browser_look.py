@@ -4,8 +4,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page
 from service_site import TEXT, Site
+
+from connectors.base import Auth
+from service.store.connections import create_connection
 
 SCREENSHOTS = Path(__file__).parent / "screenshots"
 PLACES = {
@@ -19,10 +23,20 @@ PLACES = {
     "rules": "/rules?system=demo",
     "rule": "/rules/demo.table-denied",
     "sources": "/sources",
-    "connection": "/sources/new",
+    "choose": "/sources/new",
+    "connect": "/sources/new?connector=azure-monitor",
+    "connection": "/sources/refused-often",
+    "waiting": "/sources/never-delivered",
+    "usage": "/usage",
+    "insights": "/insights",
+    "prompts": "/prompts",
+    "audit": "/audit",
+    "alike": "/failures/{answered}/alike",
+    "snoozed": "/?status=snoozed&sort=priority",
     "missing": "/nowhere",
 }
-SCREENS = {"phone": (320, 640), "desk": (1280, 860)}
+SCREENS = {"phone": (320, 640), "tablet": (768, 1024), "desk": (1440, 900)}
+WCAG = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"], "resultTypes": ["violations"]}
 WIDE = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
 FAULTS = """() => {
   const faults = [], seen = new Set();
@@ -77,6 +91,13 @@ def paths(site: Site) -> dict[str, str]:
     failed = site.seed(5, "403 Forbidden").failure_id
     site.set_state(failed or "", "failed", "The provider answered 529 overloaded five times; asked last 3 min ago.")
     site.seed_unparsed("not json")
+    for name in ("refused-often", "never-delivered"):
+        with site.services.engine.begin() as conn:
+            create_connection(conn, site.services.keyring, name, "generic", Auth("bearer", ("a-secret-" + "of-it",)))
+    agent = "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/126.0 Safari/537.36"
+    detail = "The header Authorization: Bearer holds no secret of this connection."
+    site.services.refusals.note("refused-often", outcome="unauthenticated", status=401, detail=detail, user_agent=agent)
+    site.services.refusals.write()
     return {name: path.format(answered=answered, failed=failed) for name, path in PLACES.items()}
 
 
@@ -97,6 +118,9 @@ def test_pages_fit_and_can_be_read(open_page: Callable[..., Page], paths: dict[s
             page.screenshot(path=SCREENSHOTS / f"{name}-{screen}-{scheme}.png", full_page=screen == "phone")
             assert page.evaluate(CONTRAST) == [], f"{name}, {scheme}"
         assert page.evaluate(FAULTS) == [], name
+        if screen != "tablet":
+            found = Axe().run(page, options=WCAG)
+            assert found.violations_count == 0, f"{name}: {found.generate_report()}"
 
 
 def test_text_of_twice_the_size_still_fits(open_page: Callable[..., Page], paths: dict[str, str]) -> None:

@@ -127,13 +127,25 @@ def test_single_keys_can_be_switched_off(site: Site, open_page: Open) -> None:
     expect(page.get_by_role("button", name="Single-key shortcuts: off")).to_be_visible()
 
 
+def test_the_page_of_an_analysis_tells_its_stage_second_by_second(site: Site, open_page: Open) -> None:
+    failure = site.seed(next(NUMBERS), "nobody knows what, again").failure_id or ""
+    page = open_page(f"/failures/{failure}")
+    expect(page.get_by_text("It waits for its turn.")).to_be_visible()
+    site.set_state(failure, "running", "claude-sonnet-5-5 by anthropic is asked.")
+    expect(page.get_by_text("claude-sonnet-5-5 by anthropic is asked.")).to_be_visible(timeout=4_000)
+    expect(page.locator("[data-told=word]")).to_have_text("analysing")
+    site.set_state(failure, "failed", "The model declined to answer.")
+    expect(page.get_by_text("The model declined to answer.")).to_be_visible(timeout=4_000)
+    expect(page.locator("#status")).to_have_text("The analysis has ended.")
+
+
 def test_a_row_that_is_analysed_changes_by_itself(site: Site, open_page: Open) -> None:
     service = f"service-{next(NUMBERS)}"
     stored = site.seed(next(NUMBERS), "who knows", service_name=service)
     page = open_page("about:blank")
     page.clock.install()
     page.goto(f"{site.url}/?service={service}")
-    expect(page.get_by_text("analysing, ")).to_be_visible()
+    expect(page.get_by_text("waiting, ")).to_be_visible()
     page.keyboard.press("j")
     site.set_state(stored.failure_id or "", "failed", "The provider refused the key.")
     page.clock.fast_forward(5_000)
@@ -162,3 +174,31 @@ def test_signing_in_works_over_plain_http_on_a_name_of_the_network(site: Site, o
     expect(page.get_by_role("button", name="Sign out")).to_be_visible()
     page.get_by_role("button", name="Sign out").click()
     expect(page.get_by_role("button", name="Sign in")).to_be_visible()
+
+
+def test_a_command_follows_what_is_typed_and_refuses_what_is_unsafe(site: Site, open_page: Open) -> None:
+    stored = site.seed(next(NUMBERS), answer={})
+    page = open_page(f"/failures/{stored.failure_id}")
+    page.get_by_label("SCHEMA_NAME").fill("Sales")
+    expect(page.locator("#artifact-1")).to_have_text('GRANT SELECT ON "Sales".orders TO billing_app;')
+    page.get_by_label("SCHEMA_NAME").fill("a\\b")
+    expect(page.get_by_text("a backslash is not safe in SQL.")).to_be_visible()
+    expect(page.locator("#artifact-1")).to_have_text('GRANT SELECT ON "Sales".orders TO billing_app;')
+
+
+@pytest.mark.parametrize("script", [True, False], ids=["script", "no-script"])
+def test_a_failure_is_snoozed_and_the_next_one_opens(site: Site, open_page: Open, script: bool) -> None:
+    service = seed_pair(site)
+    page = open_page(f"/?service={service}", java_script_enabled=script)
+    page.get_by_role("link", name="The newer one").click()
+    arrive(page, "The newer one")
+    if script:
+        page.keyboard.press("s")
+    else:
+        page.locator("summary", has_text="More").click()
+    page.get_by_label("Snooze until").select_option("a week from now")
+    page.get_by_role("button", name="Snooze").click()
+    arrive(page, "The older one")
+    expect(page.get_by_role("status")).to_contain_text("Snoozed. This is the next one.")
+    page.goto(f"/?service={service}&status=snoozed")
+    expect(page.get_by_role("list", name="Failures").get_by_role("listitem")).to_have_count(1)

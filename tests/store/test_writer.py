@@ -187,6 +187,28 @@ def test_an_approved_answer_stays_when_a_newer_rule_speaks(engine: Engine, write
         assert len(list_analyses(conn, failure.id)) == 2
 
 
+def test_a_general_rule_displaces_nobody_and_gives_way_to_all_but_a_model_that_does_not_know(
+    engine: Engine, writer: Writer, occur: Occur, answered: Callable[..., Answer]
+) -> None:
+    [general] = store(writer, replace(occur(rule="v1"), is_general=True))
+    assert (general.needs_analysis, general.own_answer) == (True, True)
+    assert failure_of(engine, general).analysis_state == "queued"
+    unknown = {"verdict": "unknown", "cause": None, "confidence": "unknown"}
+    with engine.begin() as conn:
+        assert not add_analysis(conn, general.failure_id or "", answered("m1", **unknown))
+        assert add_analysis(
+            conn, general.failure_id or "", answered("m2", produced_by=ByRule(rule="aws.own", version="1"))
+        )
+    [again] = store(writer, replace(occur(rule="v2"), is_general=True))
+    assert not again.own_answer
+    assert failure_of(engine, general).producer_name == "aws.own"
+    [second] = store(writer, replace(occur(fingerprint="two", rule="v1"), is_general=True))
+    with engine.begin() as conn:
+        assert add_analysis(conn, second.failure_id or "", answered("m3"))
+    store(writer, replace(occur(fingerprint="two", rule="v2"), is_general=True))
+    assert failure_of(engine, second).producer == "llm"
+
+
 def test_a_model_does_not_displace_a_rule_but_a_rule_displaces_a_model(
     engine: Engine, writer: Writer, occur: Occur, answered: Callable[..., Answer]
 ) -> None:

@@ -6,7 +6,7 @@ What it answers is scripted; without a script it abstains on every event. `whyde
 import json
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -48,13 +48,14 @@ def whydenied_draft(**fields: Any) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class Reply:
-    """One scripted answer. `body` goes out as it is; `delay` in seconds; `hang` never answers."""
+    """One scripted answer. `body` goes out as it is, or `breaks_off`; `delay` in seconds; `hang` never answers."""
 
     body: Any = None
     status: int = 200
     headers: Mapping[str, str] = field(default_factory=dict)
     delay: float = 0.0
     hang: bool = False
+    breaks_off: bool = False
 
 
 def message(text: str, stop_reason: str = "end_turn", **usage: int) -> Reply:
@@ -92,6 +93,7 @@ class MessagesApi:
     def __init__(self) -> None:
         self.script: list[Reply] = []
         self.default = answer()
+        self.obey: Callable[[dict[str, Any]], Reply] | None = None
         self.requests: list[dict[str, Any]] = []
         self.refused: list[str] = []
         self.in_flight = self.most_in_flight = 0
@@ -111,7 +113,7 @@ class MessagesApi:
             self.requests.append(request)
             self.in_flight += 1
             self.most_in_flight = max(self.most_in_flight, self.in_flight)
-            reply = self.script.pop(0) if self.script else self.default
+            reply = self.script.pop(0) if self.script else self.obey(request) if self.obey else self.default
             self.arrived.notify_all()
         self.open.wait()
         return reply
@@ -124,13 +126,20 @@ class MessagesApi:
 @contextmanager
 def serve_messages_api() -> Iterator[MessagesApi]:
     """Run the server for the length of a `with` block."""
+    with serve_script(_problem) as api:
+        yield api
+
+
+@contextmanager
+def serve_script(find_problem: Callable[[str, Mapping[str, str], bytes], Reply | None]) -> Iterator[MessagesApi]:
+    """Run a server that gives scripted replies to requests in which `find_problem` finds none."""
     api = MessagesApi()
 
     class Handler(_Handler):
         memory = api
+        problem_of = staticmethod(find_problem)
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.daemon_threads = True
+    server = _Server(("127.0.0.1", 0), Handler)
     api.url = f"http://127.0.0.1:{server.server_port}"
     thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
     thread.start()
@@ -144,8 +153,14 @@ def serve_messages_api() -> Iterator[MessagesApi]:
         server.server_close()
 
 
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+    request_queue_size = 256
+
+
 class _Handler(BaseHTTPRequestHandler):
     memory: MessagesApi
+    problem_of: Callable[[str, Mapping[str, str], bytes], Reply | None]
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
     wbufsize = -1
@@ -155,10 +170,10 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers.get("content-length", 0)))
-        problem = _problem(self.path, self.headers, body)
+        problem = self.problem_of(self.path, self.headers, body)
         if problem:
-            self.memory.refused.append(problem[2])
-            self._send(refuse(*problem))
+            self.memory.refused.append(json.dumps(problem.body))
+            self._send(problem)
             return
         reply = self.memory.next_reply({"headers": dict(self.headers), **json.loads(body)})
         try:
@@ -182,26 +197,27 @@ class _Handler(BaseHTTPRequestHandler):
             for name, value in reply.headers.items():
                 self.send_header(name, value)
             self.end_headers()
-            self.wfile.write(body)
+            self.wfile.write(body[: len(body) // 2] if reply.breaks_off else body)
             self.wfile.flush()
+            self.close_connection = self.close_connection or reply.breaks_off
         except OSError:
             self.close_connection = True
 
 
-def _problem(path: str, headers: Mapping[str, str], body: bytes) -> tuple[int, str, str] | None:
+def _problem(path: str, headers: Mapping[str, str], body: bytes) -> Reply | None:
     if path != "/v1/messages":
-        return 404, "not_found_error", "Not found"
+        return refuse(404, "not_found_error", "Not found")
     if headers.get("anthropic-version") not in _VERSIONS:
-        return 400, "invalid_request_error", "anthropic-version: header is required"
+        return refuse(400, "invalid_request_error", "anthropic-version: header is required")
     key = headers.get("x-api-key") or headers.get("authorization", "").removeprefix("Bearer ")
     if key != KEY:
-        return 401, "authentication_error", "invalid x-api-key"
+        return refuse(401, "authentication_error", "invalid x-api-key")
     try:
         request = json.loads(body)
     except ValueError:
-        return 400, "invalid_request_error", "The request body is not valid JSON"
+        return refuse(400, "invalid_request_error", "The request body is not valid JSON")
     fault = next(_faults(request), None)
-    return (400, "invalid_request_error", fault) if fault else None
+    return refuse(400, "invalid_request_error", fault) if fault else None
 
 
 def _faults(request: dict[str, Any]) -> Iterator[str]:

@@ -42,6 +42,10 @@ class PostgresServer:
         """The address of one database of this server."""
         return f"postgresql://postgres@127.0.0.1:{self._port}/{database}"
 
+    def read_log(self) -> str:
+        """What the server wrote so far."""
+        return (self._folder / "log").read_text()
+
     def start(self) -> None:
         """Start it and wait until it accepts connections."""
         settings = (*_UNSAFE_BUT_FAST, f"port={self._port}", f"unix_socket_directories={self._folder}")

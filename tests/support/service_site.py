@@ -1,9 +1,10 @@
 """The whole service on loopback with one account and whatever failures a test wants, for page and browser tests."""
 
 import contextlib
+import shutil
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -68,6 +69,7 @@ class Site:
         *,
         answer: Mapping[str, Any] | None = None,
         fingerprint: str = "",
+        is_general: bool = False,
         **event: Any,
     ) -> Stored:
         """Store one event of a failure of its own; without `answer` nobody has answered it."""
@@ -94,6 +96,7 @@ class Site:
             if answer is not None
             else None,
             rule_version="demo.table-denied@abc" if answer is not None else None,
+            is_general=is_general,
         )
         return self.services.writer.submit([occurrence]).result(10)[0]
 
@@ -163,11 +166,13 @@ def make_answer(text: str, changes: Mapping[str, Any]) -> Answer:
 
 
 @contextlib.contextmanager
-def running_site(folder: Path, **settings: Any) -> Iterator[Site]:
+def running_site(folder: Path, *, extra_rules: Sequence[str] = (), **settings: Any) -> Iterator[Site]:
     """Start the service in this process with a database of its own and the account of `EMAIL`."""
     rules = folder / "rules"
     rules.mkdir(parents=True)
     (rules / "demo.yaml").write_text(RULES)
+    for pack in extra_rules:
+        shutil.copy(pack, rules)
     app = create_app(Settings(**{"data_dir": folder / "data", "rules_dir": rules, "worker": False, **settings}))
     config = uvicorn.Config(app, host="127.0.0.1", port=0, log_config=None, access_log=False)
     server = uvicorn.Server(config)
@@ -185,5 +190,6 @@ def running_site(folder: Path, **settings: Any) -> Iterator[Site]:
             site.add_account(EMAIL, "admin")
             yield site
     finally:
+        app.state.services.closing.set()
         server.should_exit = True
         thread.join(20)

@@ -7,9 +7,11 @@ from pathlib import Path
 from messages_api import KEY, MODEL
 
 from service.llm.anthropic import Anthropic
+from service.llm.pricing import Priced
 from service.prompt.load import default_folder, load_prompts
 from service.store.engine import open_engine
 from service.worker import Worker
+from service.worker.models import Models
 
 if __name__ == "__main__":
     database_url, data_dir, api_url = sys.argv[1:]
@@ -17,7 +19,7 @@ if __name__ == "__main__":
         open_engine(database_url),
         Path(data_dir),
         database_url,
-        Anthropic(api_key=KEY, model=MODEL, base_url=api_url),
+        Models([Priced(Anthropic(api_key=KEY, model=MODEL, base_url=api_url))]),
         load_prompts(default_folder()),
         sweep_seconds=0.5,
     )

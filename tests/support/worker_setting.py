@@ -11,12 +11,15 @@ from sqlalchemy import Engine
 
 from connectors.base import ErrorEvent
 from service.llm.anthropic import Anthropic
+from service.llm.base import Provider
+from service.llm.pricing import Priced
 from service.prompt.load import default_folder, load_prompts
 from service.store.failures import get_failure
 from service.store.occurrence import Occurrence
 from service.store.tables import Failure
 from service.store.writer import Writer
 from service.worker import Worker
+from service.worker.models import Models
 
 PROMPTS = load_prompts(default_folder())
 QUOTE = "permission denied for table"
@@ -68,8 +71,11 @@ def start_worker(engine: Engine, database_url: str, tmp_path: Path) -> Iterator[
     """Start workers on the test's database; they are stopped at the end."""
     started: list[Worker] = []
 
-    def start(provider: Anthropic | None, **options: Any) -> Worker:
-        worker = Worker(engine, tmp_path, database_url, provider, PROMPTS, **{"drain_seconds": 0.0, **options})
+    def start(provider: Provider | None, *others: Provider | Priced, **options: Any) -> Worker:
+        settings = {name: options.pop(name) for name in ("limits", "concurrency", "diagnose") if name in options}
+        priced = [one if isinstance(one, Priced) else Priced(one) for one in (provider, *others) if one]
+        models = Models(priced, **settings) if priced else None
+        worker = Worker(engine, tmp_path, database_url, models, PROMPTS, **{"drain_seconds": 0.0, **options})
         worker.start()
         started.append(worker)
         return worker

@@ -122,6 +122,34 @@ def test_a_correction_that_contradicts_itself_is_refused_with_a_pointer(api: htt
     assert reply.json()["errors"][0]["pointer"].endswith("/fix/artifacts")
 
 
+def test_a_correction_that_grants_more_than_was_denied_is_refused(api: httpx.Client, event: Json) -> None:
+    grant = {"kind": "sql", "title": "Grant", "content": "GRANT ALL ON SCHEMA app TO billing;", "apply": "as the owner"}
+    broad = {**CORRECTION, "fix": {"summary": "Grant.", "artifacts": [grant]}}
+    stored = store(api, event)
+    reply = review(api, stored, decision="correct", expected_version=version_of(api, stored), corrected=broad)
+    assert reply.status_code == 422
+    assert "grants all privileges" in reply.json()["detail"]
+
+
+@pytest.mark.parametrize(
+    ("content", "problem"),
+    [
+        ("GRANT SELECT ON invoices TO billing;", "SELECT on orders was denied"),
+        ("GRANT SELECT ON orders", "TO and a grantee"),
+    ],
+)
+def test_a_correction_that_misses_what_was_denied_is_refused(
+    api: httpx.Client, event: Json, content: str, problem: str
+) -> None:
+    grant = {"kind": "sql", "title": "Grant", "content": content, "apply": "as the owner"}
+    missing = {"principal": "billing", "missing_permissions": ["SELECT ON orders"]}
+    wrong = {**CORRECTION, **missing, "fix": {"summary": "Grant.", "artifacts": [grant]}}
+    stored = store(api, event)
+    reply = review(api, stored, decision="correct", expected_version=version_of(api, stored), corrected=wrong)
+    assert reply.status_code == 422
+    assert problem in reply.json()["detail"]
+
+
 def test_a_list_is_stored_as_a_whole_and_answered_in_order(api: httpx.Client, event: Json) -> None:
     events = [{"text": event["text"]}, {"text": "nobody knows this one"}, {"text": event["text"], "id": "third"}]
     first, second, third = api.post("/api/v1/events", json=events).json()

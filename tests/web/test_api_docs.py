@@ -32,7 +32,7 @@ def test_every_problem_is_listed() -> None:
 
 def test_every_metric_is_listed_and_no_other() -> None:
     metrics = Metrics()
-    metrics.count_failures_with(dict)
+    metrics.count_failures_with(dict, dict)
     declared = {
         f"{family.name}_total" if family.type == "counter" else family.name for family in metrics.registry.collect()
     }
@@ -41,6 +41,12 @@ def test_every_metric_is_listed_and_no_other() -> None:
 
 
 def test_every_outcome_of_a_delivery_is_listed() -> None:
-    outcomes = set(re.findall(r'Refused\(\s*"(\w+)", \d{3}', CODE)) | {"accepted", "empty", "unparsed", "cut"}
+    outcomes = set(re.findall(r'Refused\(\s*"(\w+)", \d{3}', CODE)) | {
+        "accepted",
+        "empty",
+        "greeting",
+        "unparsed",
+        "cut",
+    }
     rows = OPERATIONS.split("| outcome |")[1].split("\n\n")[0]
     assert outcomes == set(re.findall(r"`([a-z_]+)`", "\n".join(re.findall(r"^\|([^|]+)\|", rows, re.MULTILINE))))

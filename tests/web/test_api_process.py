@@ -8,6 +8,11 @@ from pathlib import Path
 import httpx
 from messages_api import KEY, answer, serve_messages_api
 from served import run, serving
+from service_site import EMAIL, PASSWORD
+
+from service.store.access import create_account
+from service.store.engine import open_engine
+from service.web.passwords import hash_password
 
 ADMIN_KEY = "wd_00000000_an_admin_key_for_tests"
 
@@ -45,6 +50,25 @@ def test_a_taken_port_is_said_in_one_line(tmp_path: Path) -> None:
     assert second.returncode == 1
     assert "cannot listen on 127.0.0.1 port" in second.stderr
     assert "Traceback" not in second.stderr
+
+
+def test_a_stop_does_not_wait_for_pages_that_watch_an_analysis(tmp_path: Path) -> None:
+    with serving(tmp_path, admin_api_key=ADMIN_KEY) as served:
+        engine = open_engine(f"sqlite:///{tmp_path / 'whydenied.db'}")
+        with engine.begin() as conn:
+            create_account(conn, EMAIL, hash_password(PASSWORD), "viewer")
+        engine.dispose()
+        headers = {"sec-fetch-site": "same-origin"}
+        with httpx.Client(base_url=served.url, headers=headers, trust_env=False) as browser:
+            key = {"authorization": f"Bearer {ADMIN_KEY}"}
+            stored = browser.post("/api/v1/events", json={"text": "refused by zork"}, headers=key).json()
+            browser.post("/login", data={"email": EMAIL, "password": PASSWORD, "next": "/"})
+            with browser.stream("GET", f"/failures/{stored['failure']['id']}/progress") as stream:
+                lines = stream.iter_lines()
+                assert next(lines).startswith("data: ")
+                began = time.monotonic()
+                assert served.stop() == 0
+                assert time.monotonic() - began < 15
 
 
 def test_what_no_rule_knows_is_answered_by_the_model_and_counted(tmp_path: Path) -> None:

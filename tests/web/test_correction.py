@@ -96,6 +96,7 @@ def test_an_invisible_character_that_was_left_alone_stays_exact() -> None:
         ({"references": "javascript:alert(1)"}, "references"),
         ({"artifact-0-kind": "perl"}, "artifact-0-kind"),
         ({"artifact-0-content": ""}, "artifact-0-content"),
+        ({"artifact-0-content": "GRANT ALL ON SCHEMA_NAME.orders TO billing_app;"}, "artifact-0-content"),
         ({"artifact-0-placeholders": "NOT_THERE"}, "artifact-0-placeholders"),
         ({"artifact-1-title": "Half"}, "artifact-1-content"),
     ],
@@ -118,3 +119,39 @@ def test_an_emptied_fix_and_check_are_left_out() -> None:
     corrected = read(**blank)
     assert corrected.fix is None
     assert corrected.verify is None
+
+
+SHOP = 'Error: User "ana" cannot list resource "pods" in API group "" in the namespace "shop"'
+
+
+def role_for(verbs: str) -> str:
+    return f"""apiVersion: rbac.authorization.k8s.io/v1
+kind: Role
+metadata: {{name: ana, namespace: shop}}
+rules:
+- {{apiGroups: [""], resources: [pods], verbs: [{verbs}]}}
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: RoleBinding
+metadata: {{name: ana, namespace: shop}}
+subjects:
+- {{kind: User, name: ana}}
+roleRef: {{apiGroup: rbac.authorization.k8s.io, kind: Role, name: ana}}
+"""
+
+
+@pytest.mark.parametrize(
+    ("verbs", "problem"),
+    [("list", None), ("get", "does not grant what was denied"), ("list, delete", "allows delete pods too")],
+)
+def test_a_change_is_proven_before_it_is_kept(verbs: str, problem: str | None) -> None:
+    changes = {"artifact-0-kind": "manifest", "artifact-0-title": "Role", "artifact-0-apply": "by the cluster's admin"}
+    changes |= {"artifact-0-content": role_for(verbs), "artifact-0-placeholders": "", "fix_summary": "Bind a role."}
+    changes |= {"principal": "ana", "resource": "pods", "missing_permissions": "list pods"}
+    form = form_of(ORIGINAL) | changes
+    if problem is None:
+        assert read_form(form, ORIGINAL, text=SHOP, reviewer="a", analysis_id="b").fix
+        return
+    with pytest.raises(InvalidCorrection) as caught:
+        read_form(form, ORIGINAL, text=SHOP, reviewer="a", analysis_id="b")
+    assert problem in caught.value.errors["artifact-0-content"]

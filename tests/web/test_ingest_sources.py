@@ -12,7 +12,8 @@ from connectors.base import Auth
 from connectors.recording import Recording, find_recordings, read_recording
 
 PAYLOADS = Path(__file__).parents[1] / "connectors" / "payloads"
-RECORDINGS = [read_recording(path) for path in find_recordings(PAYLOADS)]
+EVERY = [read_recording(path) for path in find_recordings(PAYLOADS)]
+RECORDINGS = [one for one in EVERY if not one.delivery.keys]  # those would be fetched; see test_ingest_public_keys.py
 FOREVER = 10**9
 
 
@@ -32,9 +33,8 @@ def test_a_recorded_delivery_is_accepted_and_a_forged_one_refused(api_site: Site
     with client(api_site, None) as sender:
         accepted = post(sender, path, recording)
         forged = post(sender, forged_path, recording)
-    assert accepted.status_code in {200, 202}, accepted.text
-    assert forged.status_code == 401
-    assert forged.headers["content-type"] == "application/problem+json"
+    assert accepted.status_code in {200, 201, 202, 204}, accepted.text
+    assert forged.status_code in ({403} if recording.connector == "splunk-hec" else {401})
     assert forged.headers["www-authenticate"]
     with api_site.services.engine.connect() as conn:
         stored = conn.exec_driver_sql("SELECT connection FROM event UNION SELECT connection FROM unparsed").scalars()

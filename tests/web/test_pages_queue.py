@@ -68,7 +68,7 @@ def test_a_row_says_what_was_denied_to_whom_and_where(browser: httpx.Client) -> 
 
 def test_a_row_without_an_answer_says_why(browser: httpx.Client) -> None:
     _, _, waiting, failed = rows(browser.get("/").text)
-    assert "analysing, " in waiting
+    assert "waiting, " in waiting
     assert "LLM failed" in failed
     assert "The provider was overloaded five times." in failed
 

@@ -81,7 +81,7 @@ def test_a_connection_is_made_with_a_secret_shown_once(browser: httpx.Client, si
                       headers={"authorization": f"Bearer {secret[1]}"})  # fmt: skip
     assert sent.status_code < 300, sent.text
     listed = words(browser.get("/sources").text)
-    assert "ci Anything that posts JSON or text bearer just now 0 the database" in listed
+    assert "ci Anything that posts JSON or text bearer just now none 0" in listed
     assert secret[1] not in listed
     assert "may not use table pay" in words(browser.get("/").text)
 

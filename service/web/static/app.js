@@ -28,6 +28,25 @@
     else if (button) { localStorage.keys = keysOn() ? "off" : "on"; showKeys(); }
   });
 
+  const fill = async (form) => {
+    const address = `${form.dataset.fill}?${new URLSearchParams(new FormData(form))}`;
+    const reply = await fetch(address).catch(() => null);
+    if (!reply || (!reply.ok && reply.status !== 422)) return;
+    const words = await reply.text(), fault = form.querySelector(".error");
+    fault.hidden = reply.ok;
+    fault.textContent = reply.ok ? "" : words;
+    if (!reply.ok) return;
+    document.getElementById(form.dataset.target).textContent = words.trimEnd();
+    form.closest(".box").querySelector("a[download]").href = address;
+  };
+  let filling = null;
+  document.addEventListener("input", (event) => {
+    const form = event.target.closest("[data-fill]");
+    if (!form) return;
+    clearTimeout(filling);
+    filling = setTimeout(() => fill(form), 150);
+  });
+
   const keysOn = () => localStorage.keys !== "off";
   const showKeys = () => {
     all("[data-keys]").forEach((list) => { list.hidden = !keysOn(); });
@@ -47,7 +66,7 @@
   const press = (control) => {
     if (control.matches("input, textarea")) return control.focus();
     control.click();
-    if (control.matches("summary")) control.parentElement.querySelector("input[type=radio]")?.focus();
+    if (control.matches("summary")) control.parentElement.querySelector("input[type=radio], select, input:not([type=hidden])")?.focus();
   };
   document.addEventListener("keydown", (event) => {
     if (!keysOn() || event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented) return;
@@ -62,7 +81,7 @@
   const poll = async () => {
     const old = document.querySelector("[data-live]");
     if (!old || document.hidden) return;
-    const reply = await fetch(location.href, { headers: { accept: "text/html" } }).catch(() => null);
+    const reply = await fetch(old.dataset.from ?? location.href, { headers: { accept: "text/html" } }).catch(() => null);
     if (!reply?.ok || reply.redirected) return;
     const page = new DOMParser().parseFromString(await reply.text(), "text/html");
     const fresh = page.getElementById("live");
@@ -75,9 +94,36 @@
     showCopyButtons();
   };
 
+  let stream = null;
+  const watch = () => {
+    const address = document.querySelector("[data-progress]")?.dataset.progress;
+    if (!address || stream || !window.EventSource) return;
+    stream = new EventSource(address);
+    stream.addEventListener("error", () => { if (stream?.readyState === EventSource.CLOSED) stream = null; });
+    stream.addEventListener("message", (event) => {
+      const told = JSON.parse(event.data);
+      if (told.ended) { stream.close(); stream = null; poll(); return; }
+      all("[data-told]").forEach((place) => { place.textContent = told[place.dataset.told]; });
+    });
+  };
+
+  all("input[data-filter]").forEach((field) => field.addEventListener("input", () => {
+    const wanted = field.value.trim().toLowerCase().split(/\s+/);
+    const groups = all(`#${field.dataset.filter} > section`);
+    groups.forEach((group) => {
+      const shown = all("li", group).filter((item) => {
+        item.hidden = !wanted.every((word) => item.textContent.toLowerCase().includes(word));
+        return !item.hidden;
+      });
+      group.hidden = !shown.length;
+    });
+    document.getElementById("none").hidden = groups.some((group) => !group.hidden);
+  }));
+
   showCopyButtons();
   showKeys();
   refreshTimes();
+  watch();
   setInterval(refreshTimes, 30000);
-  setInterval(poll, 5000);
+  setInterval(() => { if (!stream) poll(); }, 5000);
 })();
