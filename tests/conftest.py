@@ -16,7 +16,7 @@ from private_server import missing_fixtures
 from sqlalchemy import Engine, create_engine
 
 from service.store.engine import migrate, open_engine
-from service.store.tables import Record
+from service.store.record import Record
 
 _HAS_POSTGRES = find_binaries() is not None
 _MISSING = missing_fixtures() | ({} if _HAS_POSTGRES else {"postgres_server": HOW_TO_INSTALL})

@@ -11,7 +11,7 @@ from service.cli.start import fail, load_or_exit, open_database
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
-    from service.store.tables import Account
+    from service.store.access_tables import Account
 
 COMMANDS = typer.Typer(no_args_is_help=True, help="People who may sign in.")
 Role = Literal["viewer", "reviewer", "admin"]

@@ -9,7 +9,7 @@ import typer
 from service.cli.start import fail, load_or_exit, open_database
 
 if TYPE_CHECKING:
-    from service.store.tables import ApiKey
+    from service.store.access_tables import ApiKey
 
 COMMANDS = typer.Typer(no_args_is_help=True, help="API keys of programs.")
 

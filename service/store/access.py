@@ -12,10 +12,10 @@ from hashlib import sha256
 from sqlalchemy import ColumnElement, Connection, Engine, delete, func, insert, select, text, update
 
 from service.keyring import Keyring
+from service.store.access_tables import ROLES, Account, ApiKey, Session, accounts, api_keys, sessions
 from service.store.bulk import insert_missing
 from service.store.ids import new_id
 from service.store.rows import as_record, as_records
-from service.store.tables import ROLES, Account, ApiKey, Session, accounts, api_keys, sessions
 
 SCOPES = ("ingest", "read", "review", "admin")
 _PRESET = "preset"

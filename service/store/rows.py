@@ -6,7 +6,7 @@ from typing import TypeVar
 from sqlalchemy import Row
 from sqlalchemy.orm import class_mapper
 
-from service.store.tables import Record
+from service.store.record import Record
 
 _R = TypeVar("_R", bound=Record)
 

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection, Engine, inspect, text
 
-from service.store.tables import Record
+from service.store import access_tables, tables  # noqa: F401 - defining its tables completes the metadata
+from service.store.record import Record
 
 if TYPE_CHECKING:
     from alembic.config import Config

@@ -1,39 +1,19 @@
-"""Every table, with named constraints. Times are aware UTC; identifiers come from `ids.new_id`.
+"""The tables of failures, and of what is received and done, with named constraints; `access_tables` has the others.
 
 A change here needs a migration in `migrations/versions/`; `schema.drift` tells when one is missing.
 """
 
 from datetime import datetime
-from typing import Any, ClassVar
+from typing import Any
 
-from sqlalchemy import JSON, CheckConstraint, Index, MetaData, Text, UniqueConstraint, text
-from sqlmodel import Field, SQLModel
+from sqlalchemy import JSON, Index, Text, UniqueConstraint, text
+from sqlmodel import Field
+
+from service.store.record import Record, one_of
 
 FAILURE_STATUSES = ("needs_review", "approved", "rejected")
 ANALYSIS_STATES = ("answered", "queued", "running", "failed", "unavailable")
 DECISIONS = ("approve", "correct", "reject")
-ROLES = ("viewer", "reviewer", "admin")
-
-
-class Record(SQLModel):
-    """Base of every table: its own metadata, so that constraint names never depend on the database."""
-
-    metadata: ClassVar[MetaData] = MetaData(
-        naming_convention={
-            "ix": "ix_%(table_name)s_%(column_0_N_name)s",
-            "uq": "uq_%(table_name)s_%(column_0_N_name)s",
-            "ck": "ck_%(table_name)s_%(constraint_name)s",
-            "fk": "fk_%(table_name)s_%(column_0_N_name)s",
-            "pk": "pk_%(table_name)s",
-        }
-    )
-
-
-def _one_of(column: str, allowed: tuple[str, ...]) -> CheckConstraint:
-    values = ", ".join(f"'{value}'" for value in allowed)
-    return CheckConstraint(f"{column} IN ({values})", name=column)
-
-
 _IS_SNOOZED = text("snoozed_until IS NOT NULL")
 
 
@@ -49,8 +29,8 @@ class Failure(Record, table=True):
     __tablename__ = "failure"
     __table_args__ = (
         UniqueConstraint("fingerprint", "fingerprint_version"),
-        _one_of("status", FAILURE_STATUSES),
-        _one_of("analysis_state", ANALYSIS_STATES),
+        one_of("status", FAILURE_STATUSES),
+        one_of("analysis_state", ANALYSIS_STATES),
         Index(None, "last_seen", "id"),
         Index(None, "status", "last_seen", "id"),
         Index(None, "system"),
@@ -111,7 +91,7 @@ class Event(Record, table=True):
     __tablename__ = "event"
     __table_args__ = (
         UniqueConstraint("connection", "source_id"),
-        _one_of("state", ("firing", "resolved")),
+        one_of("state", ("firing", "resolved")),
         Index(None, "failure_id", "id"),
     )
 
@@ -217,7 +197,7 @@ class Review(Record, table=True):
 
     __tablename__ = "review"
     __table_args__ = (
-        _one_of("decision", DECISIONS),
+        one_of("decision", DECISIONS),
         Index(None, "failure_id", "created_at"),
         Index(None, "analysis_id"),
         Index(None, "corrected_analysis_id"),
@@ -345,51 +325,6 @@ class WaitingEvent(Record, table=True):
     due_at: datetime
 
 
-class ApiKey(Record, table=True):
-    """A machine's key: only the SHA-256 of the whole token is kept, `prefix` is what people recognise it by."""
-
-    __tablename__ = "api_key"
-    __table_args__ = (UniqueConstraint("digest"),)
-
-    id: str = Field(primary_key=True)
-    name: str
-    prefix: str
-    digest: str
-    scopes: list[str] = Field(sa_type=JSON)
-    created_at: datetime
-    expires_at: datetime | None = None
-    revoked_at: datetime | None = None
-    last_used_at: datetime | None = None
-
-
-class Account(Record, table=True):
-    """A person who signs in. `username` is kept case-folded."""
-
-    __tablename__ = "account"
-    __table_args__ = (UniqueConstraint("username"), _one_of("role", ROLES))
-
-    id: str = Field(primary_key=True)
-    username: str
-    password_hash: str
-    role: str
-    disabled: bool = False
-    created_at: datetime
-
-
-class Session(Record, table=True):
-    """One signed-in browser: the SHA-256 of its token."""
-
-    __tablename__ = "session"
-    __table_args__ = (UniqueConstraint("digest"), Index(None, "account_id"), Index(None, "expires_at"))
-
-    id: str = Field(primary_key=True)
-    account_id: str = Field(foreign_key="account.id", ondelete="CASCADE")
-    digest: str
-    created_at: datetime
-    expires_at: datetime
-    revoked_at: datetime | None = None
-
-
 failures = Record.metadata.tables["failure"]
 excerpts = Record.metadata.tables["excerpt"]
 events = Record.metadata.tables["event"]
@@ -404,6 +339,3 @@ refusals = Record.metadata.tables["refusal"]
 connections = Record.metadata.tables["connection"]
 pulls = Record.metadata.tables["pull"]
 waiting_events = Record.metadata.tables["waiting_event"]
-api_keys = Record.metadata.tables["api_key"]
-accounts = Record.metadata.tables["account"]
-sessions = Record.metadata.tables["session"]

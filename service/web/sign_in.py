@@ -14,7 +14,7 @@ from starlette.responses import Response
 
 from service.keyring import Keyring
 from service.store import access
-from service.store.tables import Account
+from service.store.access_tables import Account
 from service.web.passwords import AttemptLimit, WeakPassword, hash_password, is_password
 
 _EMAIL = re.compile(r"[^@\s]{1,200}@[^@\s]{1,200}")

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, Engine, text, update
 
 from service.keyring import Keyring
 from service.store import access
-from service.store.tables import ROLES, api_keys, sessions
+from service.store.access_tables import ROLES, api_keys, sessions
 
 HOUR = timedelta(hours=1)
 

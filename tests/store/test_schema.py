@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 from service.cli.migrate import register
 from service.store import schema
 from service.store.engine import migrate, open_engine
-from service.store.tables import Record
+from service.store.record import Record
 
 _MIGRATE = "import sys; from service.store.engine import migrate, open_engine; migrate(open_engine(sys.argv[1]))"
 
