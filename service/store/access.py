@@ -81,6 +81,14 @@ def find_api_key(conn: Connection, token: str) -> ApiKey | None:
     return None if key is None or _is_over(key.expires_at) else key
 
 
+def note_seen(engine: Engine, session: Session) -> None:
+    """Remember that the session was used; written once a minute at most."""
+    now = datetime.now(UTC)
+    if session.last_seen_at is None or now - session.last_seen_at >= _USE_PRECISION:
+        with engine.begin() as conn:
+            conn.execute(update(sessions).where(sessions.c.id == session.id).values(last_seen_at=now))
+
+
 def note_use(engine: Engine, key: ApiKey) -> None:
     """Remember that the key was used; written once a minute at most, so that reading stays reading."""
     now = datetime.now(UTC)
@@ -173,24 +181,49 @@ def change_account(
     return changed
 
 
-def open_session(conn: Connection, account_id: str, lifetime: timedelta) -> str:
+def open_session(
+    conn: Connection,
+    account_id: str,
+    lifetime: timedelta,
+    *,
+    address: str | None = None,
+    user_agent: str | None = None,
+    issuer: str | None = None,
+) -> str:
     """Start a session and return its token. Sessions that are over are cleared away on the way."""
     now = datetime.now(UTC)
     conn.execute(delete(sessions).where(sessions.c.expires_at < now))
     token = secrets.token_urlsafe(32)
-    made = Session(id=new_id(), account_id=account_id, digest=_digest(token), created_at=now, expires_at=now + lifetime)
+    made = Session(
+        id=new_id(),
+        account_id=account_id,
+        digest=_digest(token),
+        created_at=now,
+        expires_at=now + lifetime,
+        last_seen_at=now,
+        address=address,
+        user_agent=user_agent,
+        issuer=issuer,
+    )
     conn.execute(insert(sessions).values(made.model_dump()))
     return token
 
 
+def find_session(conn: Connection, token: str) -> Session | None:
+    """The session of this token, unless it is over."""
+    query = select(sessions).where(sessions.c.digest == _digest(token), sessions.c.revoked_at.is_(None))
+    return as_record(Session, conn.execute(query.where(sessions.c.expires_at > datetime.now(UTC))).first())
+
+
 def session_account(conn: Connection, token: str) -> Account | None:
     """Whose session this token is, unless it is over or the account is disabled."""
-    query = (
-        select(accounts)
-        .join(sessions, sessions.c.account_id == accounts.c.id)
-        .where(sessions.c.digest == _digest(token), sessions.c.revoked_at.is_(None))
-        .where(sessions.c.expires_at > datetime.now(UTC), accounts.c.disabled.is_(False))
-    )
+    session = find_session(conn, token)
+    return get_account(conn, session.account_id) if session else None
+
+
+def get_account(conn: Connection, account_id: str) -> Account | None:
+    """The account of this id, unless it is disabled."""
+    query = select(accounts).where(accounts.c.id == account_id, accounts.c.disabled.is_(False))
     return as_record(Account, conn.execute(query).first())
 
 

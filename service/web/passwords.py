@@ -37,7 +37,7 @@ def is_password(password: str, hashed: str | None) -> bool:
     """Whether the password belongs to the hash; without a hash, the same work for nothing."""
     with _AT_ONCE:
         try:
-            return _HASHER.verify(hashed or _decoy(), password[:_LONGEST]) and hashed is not None
+            return _HASHER.verify(hashed or _decoy(), password[:_LONGEST]) and bool(hashed)
         except (VerificationError, InvalidHashError):
             return False
 
