@@ -5,16 +5,17 @@ from datetime import datetime
 from sqlalchemy import Connection, Table, delete, select
 
 from service.store.ids import first_id_at
+from service.store.request_tables import model_requests
 from service.store.tables import events, unparsed
 
 
 def delete_older(conn: Connection, before: datetime, limit: int = 1_000) -> int:
-    """Delete at most `limit` events, and as many unparsed deliveries, that arrived before `before`; returns how many.
+    """Delete at most `limit` each of events, unparsed deliveries and requests to models from before `before`.
 
-    Failures, their counts, analyses and reviews stay: they are what was learned. Call again until it returns 0, each
-    time in a transaction of its own.
+    Failures, their counts, analyses and reviews stay: they are what was learned. Returns how many were deleted: call
+    again until that is 0, each time in a transaction of its own.
     """
-    return sum(_delete_older(conn, table, first_id_at(before), limit) for table in (events, unparsed))
+    return sum(_delete_older(conn, table, first_id_at(before), limit) for table in (events, unparsed, model_requests))
 
 
 def _delete_older(conn: Connection, table: Table, before_id: str, limit: int) -> int:

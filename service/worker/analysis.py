@@ -14,6 +14,7 @@ from service.llm.inquiry import Inquiry, Prompts, add_up, reading_of, withheld
 from service.prompt.model import Rendered
 from service.render import strip_control
 from service.store.ids import new_id
+from service.store.requests import keep_findings
 from service.store.spending import close_call
 from service.worker.asking import Asking, Held
 from service.worker.ledger import Question, keep_answer, load_event, load_question, set_states
@@ -83,11 +84,13 @@ class Analysis:
         if findings and not final:
             with self._engine.begin() as conn:
                 close_call(conn, **asked["bill"])
+                keep_findings(conn, asked["bill"]["call_id"], findings)
             return findings
         note = strip_control("Not shown, because: " + "; ".join(findings)) if findings else None
         answer = withheld(new_id(), by) if isinstance(grounded, list) else grounded
         with self._engine.begin() as conn:
             close_call(conn, **asked["bill"])
+            keep_findings(conn, asked["bill"]["call_id"], findings)
             keep_answer(conn, failure_id, asked["event"], answer, note)
         _log.info("failure analysed", failure=failure_id, model=by.model, refused=bool(findings), cost=by.cost)
         return []

@@ -12,6 +12,7 @@ from service.llm.draft import Draft
 from service.llm.pricing import Priced
 from service.prompt.model import Rendered
 from service.store import spending
+from service.store.requests import keep_request
 from service.worker.breaker import Breaker
 from service.worker.budget import Hold, Limits, budget_hold, pace_hold, start_of_day, start_of_month
 from service.worker.calls import Calls
@@ -139,7 +140,9 @@ class Asking:
             hold = self._find_hold(conn, most or 0.0, now)
             if hold is None:
                 set_states(conn, [failure_id], "running", f"{provider.model} by {provider.name} is asked.")
-                return spending.open_call(conn, call, now)
+                call_id = spending.open_call(conn, call, now)
+                keep_request(conn, call_id, failure_id, prompt.system, prompt.user)
+                return call_id
         raise Held(hold)
 
     def _find_hold(self, conn: Connection, most: float, now: datetime) -> Hold | None:
