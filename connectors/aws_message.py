@@ -4,13 +4,25 @@ https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/AlarmThatSendsEma
 https://docs.aws.amazon.com/awscloudtrail/latest/userguide/cloudtrail-event-reference-record-contents.html
 """
 
+import re
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
+from urllib.parse import quote
 
 from connectors.base import ErrorEvent, Unparseable
 from connectors.bodies import read_json
-from connectors.values import as_mapping, as_text, as_time, attributes_of, compact_json, dig, first_text, join_texts
+from connectors.values import (
+    as_list,
+    as_mapping,
+    as_text,
+    as_time,
+    attributes_of,
+    compact_json,
+    dig,
+    first_text,
+    join_texts,
+)
 
 _RECORD_FIELDS = (
     "eventTime eventSource eventName awsRegion errorCode errorMessage userIdentity requestParameters resources "
@@ -82,26 +94,58 @@ def read_cloudtrail(record: Mapping[str, Any], identity: str, received_at: datet
 
 def _alarm(value: Mapping[str, Any], identity: str, received_at: datetime) -> ErrorEvent:
     trigger = as_mapping(value.get("Trigger"))
-    dimensions = {
-        str(one.get("name")): one.get("value") for one in trigger.get("Dimensions") or [] if isinstance(one, dict)
-    }
+    metric, period = _metric(trigger)
+    dimensions = {str(one.get("name")): one.get("value") for one in map(as_mapping, as_list(metric.get("Dimensions")))}
     function = first_text(dimensions.get("FunctionName"), dimensions.get("ServiceName"), dimensions.get("LogGroupName"))
+    arn = as_text(value.get("AlarmArn")) or ""
     return ErrorEvent(
         id=identity,
         text=join_texts(as_text(value.get(name)) for name in ("AlarmName", "AlarmDescription", "NewStateReason")),
         type="aws.cloudwatch.alarm",
         time=as_time(value.get("StateChangeTime"), received_at),
         state="resolved" if value.get("NewStateValue") == "OK" else "firing",
-        service_name=function or as_text(trigger.get("Namespace")),
-        grouping_key=first_text(value.get("AlarmArn"), value.get("AlarmName")),
+        service_name=function or as_text(metric.get("Namespace")),
+        url=_console(arn),
+        grouping_key=first_text(arn, value.get("AlarmName")),
         attributes=attributes_of(
             (
                 ("cloud.account.id", value.get("AWSAccountId")),
-                ("aws.metric", trigger.get("MetricName")),
+                ("cloud.region", _region(arn)),
+                ("aws.metric", metric.get("MetricName")),
+                ("aws.namespace", metric.get("Namespace")),
+                ("aws.alarm.seconds", _seconds(period, trigger.get("EvaluationPeriods"))),
                 *((f"aws.dimension.{name}", of) for name, of in dimensions.items()),
             )
         ),
     )
+
+
+def _metric(trigger: Mapping[str, Any]) -> tuple[Mapping[str, Any], Any]:
+    """The metric that an alarm watches and its period; of an expression over several, the first that it names."""
+    for one in as_list(trigger.get("Metrics")):
+        stat = as_mapping(dig(one, "MetricStat"))
+        if metric := as_mapping(stat.get("Metric")):
+            return metric, stat.get("Period")
+    return trigger, trigger.get("Period")
+
+
+def _seconds(period: Any, count: Any) -> int | None:
+    """How long the alarm looked back before it changed."""
+    if isinstance(period, int) and isinstance(count, int):
+        return period * count
+    return None
+
+
+def _region(arn: str) -> str | None:
+    parts = arn.split(":")
+    return parts[3] if len(parts) > 6 and re.fullmatch(r"[a-z0-9-]{5,30}", parts[3]) else None
+
+
+def _console(arn: str) -> str | None:
+    region, name = _region(arn), arn.split(":", 6)[-1]
+    if region is None or not arn.startswith("arn:aws:"):
+        return None
+    return f"https://{region}.console.aws.amazon.com/cloudwatch/home?region={region}#alarmsV2:alarm/{quote(name, '')}"
 
 
 def _object(text: str) -> Mapping[str, Any]:

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
+from connectors.aws_alarm import AlarmLogs
 from connectors.aws_message import read_message
 from connectors.base import (
     Auth,
@@ -36,6 +37,7 @@ class SNSConnector(Connector):
     group = "cloud"
     schemes: tuple[AuthScheme, ...] = ("signature", "basic", "url-token", "none")
     public_key = True
+    pulls = AlarmLogs()
     sample = Sample(
         '{"Type": "Notification", "MessageId": "%ID%", "TopicArn": '
         '"arn:aws:sns:us-east-1:111122223333:whydenied", "Message": "%TEXT%", "Timestamp": "%TIME%"}',

@@ -23,6 +23,8 @@ from connectors.values import (
 )
 
 SCHEMA = "azureMonitorCommonAlertSchema"
+_LONGEST_QUERY = 4_000
+_BEGAN, _ENDED = "SearchIntervalStartTimeUtc", "SearchIntervalEndtimeUtc"  # log alerts of before 2021
 _SEVERITIES = {"Sev0": "critical", "Sev1": "error", "Sev2": "warning", "Sev3": "info", "Sev4": "debug"}
 
 
@@ -46,10 +48,28 @@ def read_alert(value: Mapping[str, Any], received_at: datetime) -> ErrorEvent | 
         service_name=first_text(custom.get("service"), (resource or "").rpartition("/")[2]),
         environment=first_text(custom.get("environment"), custom.get("env")),
         severity=_SEVERITIES.get(as_text(essentials.get("severity")) or ""),
-        url=as_link(first_text(context.get("linkToFilteredSearchResultsUI"), essentials.get("investigationLink"))),
+        url=as_link(first_text(*_links(context), essentials.get("investigationLink"))),
         grouping_key=alert,
-        attributes=attributes_of([("azure.resource_id", resource), ("azure.signal", essentials.get("signalType"))]),
+        attributes={
+            **attributes_of([("azure.resource_id", resource), ("azure.signal", essentials.get("signalType"))]),
+            **_search(context),
+        },
     )
+
+
+def _search(context: Mapping[str, Any]) -> dict[str, str | int | float | bool]:
+    """What a log alert searched for and when, where it does not bring the rows: without them it is no evidence."""
+    condition = as_mapping(next(iter(as_list(dig(context, "condition", "allOf"))), None))
+    query = first_text(condition.get("searchQuery"), context.get("SearchQuery"))
+    if query is None or len(query) > _LONGEST_QUERY or "SearchResults" in context:
+        return {}
+    known = [as_mapping(one) for one in as_list(condition.get("dimensions"))]
+    times = (
+        ("azure.window_start", first_text(dig(context, "condition", "windowStartTime"), context.get(_BEGAN))),
+        ("azure.window_end", first_text(dig(context, "condition", "windowEndTime"), context.get(_ENDED))),
+    )
+    told = [(f"azure.dimension.{as_text(one.get('name'))}", as_text(one.get("value"))) for one in known]
+    return {"azure.query": query, **attributes_of([*times, *told])}
 
 
 def read_activity(entry: Mapping[str, Any], identity: str, received_at: datetime) -> ErrorEvent | None:
@@ -72,13 +92,18 @@ def read_activity(entry: Mapping[str, Any], identity: str, received_at: datetime
     )
 
 
+def _links(context: Mapping[str, Any]) -> Iterator[Any]:
+    for condition in map(as_mapping, as_list(dig(context, "condition", "allOf"))):
+        yield from (condition.get("linkToFilteredSearchResultsUI"), condition.get("linkToSearchResultsUI"))
+    yield from (context.get("LinkToFilteredSearchResultsUI"), context.get("LinkToSearchResults"))
+
+
 def _said(context: Mapping[str, Any]) -> Iterator[str | None]:
     """What the alert's own context says of the failure: search results, dimensions, the refused operation."""
     yield from _activity(context)
     for condition in as_list(dig(context, "condition", "allOf")):
         pairs = [as_mapping(pair) for pair in as_list(as_mapping(condition).get("dimensions"))]
         yield from (as_text(pair.get("value")) for pair in pairs)
-        yield as_text(as_mapping(condition).get("searchQuery"))
     for row in as_list(dig(context, "SearchResults", "tables")):
         yield compact_json(as_mapping(row).get("rows"))
 

@@ -6,16 +6,20 @@ https://learn.microsoft.com/entra/identity-platform/v2-oauth2-client-creds-grant
 
 import re
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import urlencode
 
+from connectors.base import ErrorEvent
+from connectors.kql import rows_query
 from connectors.log_line import LogLines
 from connectors.pull import (
     Exchange,
     Pulled,
     Puller,
     PullError,
+    PullGone,
+    PullNothing,
     PullRefused,
     PullRequest,
     PullSetting,
@@ -27,19 +31,27 @@ from connectors.pull import (
     post_json,
 )
 from connectors.pull_window import Window, zulu
-from connectors.values import as_list, as_mapping, as_text, compact_json, dig, first_text, key_of
+from connectors.quoted_lines import MOST_LINES, quote_lines
+from connectors.values import as_list, as_mapping, as_text, as_time, compact_json, dig, first_text, key_of
 
 _ROWS = 1_000
 _ID = re.compile(r"[A-Za-z0-9.-]{3,100}")
+_DIMENSION = "azure.dimension."
+_LOOKED_AT = timedelta(minutes=15)
 
 
 class LogAnalyticsQuery(Puller):
     """Reads forward in time; of the rows, those that look like a failure are kept."""
 
     every = 120
+    optional_schedule = ("query",)
     settings = (
         PullSetting("workspace", "The id of the Log Analytics workspace."),
-        PullSetting("query", "KQL over a table with TimeGenerated, such as AzureActivity | where Level == 'Error'."),
+        PullSetting(
+            "query",
+            "KQL over a table with TimeGenerated, such as AzureActivity | where Level == 'Error', to read by schedule.",
+            required=False,
+        ),
         PullSetting("tenant", "The id of the Entra tenant."),
         PullSetting("client_id", "An app registration with the role Log Analytics Reader on the workspace."),
         PullSetting("client_secret", "A secret of that app registration.", secret=True),
@@ -55,16 +67,36 @@ class LogAnalyticsQuery(Puller):
             if not _ID.fullmatch(settings.get(name, "")):
                 raise PullRefused(f"{name} must be an id, such as 00000000-0000-0000-0000-000000000000")
 
+    def lacks_text(self, event: ErrorEvent) -> bool:
+        """A log alert tells of a number of rows, and of none of them."""
+        return event.state == "firing" and "azure.query" in event.attributes
+
+    def enrich(self, event: ErrorEvent, settings: Settings, now: datetime) -> Exchange[ErrorEvent]:
+        """The event with the rows of its query, asked of this connection's workspace; no link of the alert is used."""
+        told = event.attributes
+        dimensions = {
+            name.removeprefix(_DIMENSION): str(value) for name, value in told.items() if name.startswith(_DIMENSION)
+        }
+        query = rows_query(str(told["azure.query"]), dimensions, MOST_LINES)
+        if query is None:
+            raise PullNothing(
+                "The alert's query could read beyond its own workspace, or is too long, so it is not asked"
+            )
+        until = as_time(told.get("azure.window_end"), now) if "azure.window_end" in told else event.time
+        since = as_time(told.get("azure.window_start"), now) if "azure.window_start" in told else until - _LOOKED_AT
+        question = {"query": query, "timespan": f"{zulu(since)}/{zulu(until)}"}
+        rows = list(_rows((yield from _ask(question, settings, now))))
+        if not rows:
+            raise PullGone("The workspace has no row that the alert could have counted")
+        return quote_lines(event, rows, now)
+
     def pull(self, settings: Settings, cursor: str | None, now: datetime) -> Exchange[Pulled]:
         """The next thousand rows. A full page is followed by one that begins at its last row's time."""
         window = Window.read(cursor, now)
         since = window.page or zulu(window.since)
-        token = yield from _token(settings, now)
         query = f"{settings['query']}\n| sort by TimeGenerated asc\n| take {_ROWS}"
         question = {"query": query, "timespan": f"{since}/{zulu(window.until)}"}
-        url = f"{base_url(settings)}/v1/workspaces/{settings['workspace']}/query"
-        found = yield from ask_json(post_json(url, question, {"Authorization": f"Bearer {token}"}), now)
-        lines, rows = LogLines(found_at(now)), list(_rows(found))
+        lines, rows = LogLines(found_at(now)), list(_rows((yield from _ask(question, settings, now))))
         for row in rows:
             lines.add(
                 row,
@@ -75,6 +107,12 @@ class LogAnalyticsQuery(Puller):
             )
         last = as_text(rows[-1].get("TimeGenerated")) if len(rows) >= _ROWS else None
         return page_of(lines, window, last if last != since else None, now)
+
+
+def _ask(question: dict[str, str], settings: Settings, now: datetime) -> Exchange[Any]:
+    token = yield from _token(settings, now)
+    url = f"{base_url(settings)}/v1/workspaces/{settings['workspace']}/query"
+    return (yield from ask_json(post_json(url, question, {"Authorization": f"Bearer {token}"}), now))
 
 
 def _token(settings: Settings, now: datetime) -> Exchange[str]:

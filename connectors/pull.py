@@ -102,6 +102,10 @@ class PullGone(PullError):
     """The source has not, or has no more, what was asked for."""
 
 
+class PullNothing(PullError):
+    """The source is well and holds no more of this event than it delivered: it is stored as it is, with the message."""
+
+
 Exchange = Generator[PullRequest, PullAnswer, _T]
 Settings = Mapping[str, str]
 

@@ -18,7 +18,7 @@ from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
 from connectors.base import Connector, ErrorEvent
-from connectors.pull import Puller, PullError, PullGone, PullLater, PullRefused, PullRequest, Settings
+from connectors.pull import Puller, PullError, PullGone, PullLater, PullNothing, PullRefused, PullRequest, Settings
 from service.keyring import Keyring, WrongKey
 from service.pipeline import Accepted, Pipeline
 from service.pull_settings import PullSettingsError, interval_of
@@ -188,7 +188,7 @@ class Pulling:
                 event, outcome = await drive(enrich, self._prover(source)), "found"
                 await self._note(source.name, None)
             except PullError as error:
-                await self._note(source.name, str(error))
+                await self._note(source.name, None if isinstance(error, PullNothing) else str(error))
                 if row.tries + 1 < _MOST_TRIES.get(type(error), 1):
                     await self._put_off(row, self._wait(error, row.tries, 0))
                     return

@@ -44,7 +44,7 @@ def vendor() -> Iterator[Vendor]:
 def settings_for(name: str, vendor: Vendor, **more: str) -> dict[str, str]:
     """Settings that are complete: the double's address, and a word for whatever else is required."""
     words = {
-        "region": "eu-central-1",
+        "region": "eu-west-1",
         "project": "acme-prod",
         "query": "denied",
         "index": "logs-*",

@@ -187,6 +187,24 @@ def test_an_event_is_stored_as_it_is_where_its_text_cannot_be_had(site: Site, gi
     assert TOKEN not in str(event)
 
 
+def test_an_event_of_which_its_source_holds_no_more_is_no_trouble_of_the_connection(site: Site, vendor: Vendor) -> None:
+    name, labels = "metric-alerts", {"alertname": "Refusals", "__alert_rule_uid__": "rule-1"}
+    vendor.route("GET", "/api/ruler/grafana/api/v1/rule/rule-1", Answer({"grafana_alert": {"data": []}}))
+    with site.services.engine.begin() as conn:
+        create_connection(conn, site.services.keyring, name, "grafana", Auth("none"))
+        give(site, conn, name, {"token": TOKEN, "url": vendor.url})
+    site.services.connections.refresh()
+    alert = {"alerts": [{"status": "firing", "labels": labels, "startsAt": datetime.now(UTC).isoformat()}]}
+    assert httpx.post(f"{site.url}/ingest/{name}", json=alert, trust_env=False).json()["waiting"] == 1
+    assert work(site) == [("text", "without")]
+    (event,) = stored(site, name)
+    assert (event.text, event.attributes["pull.error"][:38]) == ("Refusals", "The alert's rule reads no log of Loki,")
+    with site.services.engine.connect() as conn:
+        state = pulls.get_pull(conn, name)
+    assert state is not None
+    assert state.last_error is None
+
+
 def test_without_credentials_nothing_waits(site: Site) -> None:
     with site.services.engine.begin() as conn:
         create_connection(conn, site.services.keyring, "no-credentials", "github", Auth("none"))
