@@ -1,4 +1,4 @@
-"""`whydenied backup` and `whydenied retention`, on a database in use."""
+"""`whydenied backup`, `retention`, `export`, `import` and `move`, on a database in use."""
 
 import os
 import sqlite3
@@ -34,7 +34,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., str]:
         done = CliRunner().invoke(build_app(), list(arguments))
         assert done.exit_code == code, done.output
         assert "Traceback" not in done.output
-        return done.output
+        return done.stdout + done.stderr
 
     return invoke
 
@@ -77,6 +77,17 @@ def test_a_backup_of_a_database_in_use_is_whole_and_private(run, writer, tmp_pat
     found.close()
 
 
+def test_a_backup_is_restored_by_putting_it_in_place(run, writer, tmp_path, monkeypatch):
+    store(writer, 1)
+    run("accounts", "add", "--email", "ana@example.com")
+    run("backup", str(tmp_path / "copy.db"))
+    before = run("export", "-", "--events")
+    (tmp_path / "copy.db").rename(tmp_path / "restored.db")
+    monkeypatch.setenv("WHYDENIED_DATABASE_URL", f"sqlite:///{tmp_path}/restored.db")
+    assert run("export", "-", "--events") == before
+    assert "ana@example.com" in run("accounts", "list")
+
+
 def test_a_backup_overwrites_nothing_and_leaves_no_half_file(run, writer, tmp_path):
     (tmp_path / "there").write_text("mine")
     assert "is there already" in run("backup", str(tmp_path / "there"), code=1)
@@ -107,3 +118,47 @@ def test_retention_deletes_what_is_too_old_and_says_how_much(run, writer, tmp_pa
 
 def test_retention_needs_a_number_of_days(run):
     assert "--days" in run("retention", code=2)
+
+
+def test_an_export_is_private_and_overwrites_nothing(run, writer, tmp_path):
+    store(writer, 1)
+    file = tmp_path / "why.jsonl"
+    assert "bytes" in run("export", str(file), "--events")
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    assert file.read_text() == run("export", "-", "--events")
+    assert "is there already" in run("export", str(file), code=1)
+    assert "could not be written" in run("export", str(tmp_path / "no" / "folder"), code=1)
+    assert not list(tmp_path.glob(".*part"))
+
+
+def test_an_import_says_what_was_added_and_what_is_in_the_way(run, writer, tmp_path, monkeypatch):
+    store(writer, 1)
+    file = tmp_path / "why.jsonl"
+    run("export", str(file))
+    monkeypatch.setenv("WHYDENIED_DATABASE_URL", f"sqlite:///{tmp_path}/other.db")
+    assert "failure\t1 added\t0 were there" in run("import", str(file))
+    assert "failure\t0 added\t1 were there" in run("import", str(file))
+    file.write_text(file.read_text().replace('"event_count":1', '"event_count":7'))
+    told = run("import", str(file), code=1)
+    assert "line 2: failure" in told
+    assert "event_count" in told
+    assert "1 lines left out" in told
+
+
+def test_what_is_no_export_is_refused_in_words(run, writer, tmp_path):
+    (tmp_path / "other").write_text("hello\n")
+    assert "first line" in run("import", str(tmp_path / "other"), code=2)
+    assert "cannot be read" in run("import", str(tmp_path / "none"), code=2)
+
+
+def test_a_move_goes_from_sqlite_to_postgresql(run, writer, fresh_postgres_url, tmp_path, monkeypatch):
+    store(writer, 1)
+    before = run("export", "-", "--events")
+    assert "SQLite to PostgreSQL only" in run("move", "--to", f"sqlite:///{tmp_path}/new.db", code=2)
+    assert "cannot be opened" in run("move", "--to", "postgresql://127.0.0.1:9/why", code=2)
+    moved = run("move", "--to", fresh_postgres_url)
+    assert "event\t1\n" in moved
+    assert "keep the secret key" in moved
+    assert "not empty" in run("move", "--to", fresh_postgres_url, code=1)
+    monkeypatch.setenv("WHYDENIED_DATABASE_URL", fresh_postgres_url)
+    assert run("export", "-", "--events") == before

@@ -24,13 +24,16 @@ def find_binaries() -> Path | None:
 
 
 class PostgresServer:
-    """A running server. As root it runs as the user `postgres`, because it refuses to be root."""
+    """A running server. As root it runs as the user `postgres`, because it refuses to be root.
 
-    def __init__(self) -> None:
+    Its files go into a folder of their own in `where`, which that user has to be able to enter.
+    """
+
+    def __init__(self, where: Path | None = None) -> None:
         binaries = find_binaries()
         assert binaries is not None, HOW_TO_INSTALL
         self._binaries = binaries
-        self._folder = Path(tempfile.mkdtemp(prefix="whydenied-postgres-"))
+        self._folder = Path(tempfile.mkdtemp(prefix="whydenied-postgres-", dir=where))
         self._user = ["runuser", "-u", "postgres", "--"] if os.geteuid() == 0 else []
         if self._user:
             os.chown(self._folder, pwd.getpwnam("postgres").pw_uid, -1)
@@ -56,13 +59,32 @@ class PostgresServer:
         """Stop it without waiting for anybody, as a crash would."""
         self._run("pg_ctl", "stop", "-w", "-m", "immediate")
 
+    def revive(self) -> None:
+        """Start it again if it ended by itself, as it does when it cannot write its log."""
+        if not self._is_running():
+            self.start()
+
     def close(self) -> None:
-        """Stop it and remove its files."""
-        self.stop()
+        """Stop it, if it still runs, and remove its files."""
+        if self._is_running():
+            self.stop()
         shutil.rmtree(self._folder)
 
+    def run_client(self, program: str, *arguments: str) -> None:
+        """Run one of the programs that come with the server, as the user of this process."""
+        done = subprocess.run([str(self._binaries / program), *arguments], capture_output=True, timeout=60, check=False)
+        assert done.returncode == 0, f"{program} failed: {done.stderr.decode()}"
+
+    def _is_running(self) -> bool:
+        return (
+            subprocess.run(self._command("pg_ctl", "status"), cwd="/", capture_output=True, check=False).returncode == 0
+        )
+
+    def _command(self, program: str, *arguments: str) -> list[str]:
+        return [*self._user, str(self._binaries / program), "-D", str(self._folder / "data"), *arguments]
+
     def _run(self, program: str, *arguments: str) -> None:
-        command = [*self._user, str(self._binaries / program), "-D", str(self._folder / "data"), *arguments]
+        command = self._command(program, *arguments)
         with (self._folder / "output").open("a+") as output:
             done = subprocess.run(
                 command, cwd="/", stdin=subprocess.DEVNULL, stdout=output, stderr=output, timeout=60, check=False
