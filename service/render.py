@@ -129,7 +129,7 @@ def environment(kind: ArtifactKind | None, dialect: str = "ansi") -> ImmutableSa
             return value
         if isinstance(value, _Placeholder):
             return json.dumps(value) if kind is ArtifactKind.JSON_POLICY else value
-        if value is None or value == "":
+        if value is None or (value == "" and kind is not None):
             context[_USED].append(MISSING)
             return MISSING
         return writer(value, context[_USED])

@@ -30,7 +30,7 @@ from service.render import (
     render_with_placeholders,
     strip_control,
 )
-from service.rules.model import ArtifactTemplate, Lookup, Rule
+from service.rules.model import ArtifactTemplate, Lookup, Pack, Rule
 
 if TYPE_CHECKING:
     from service.match.matcher import ReadyRule
@@ -244,10 +244,7 @@ def build_match(
     for name, lookups in ready.rule.extract.items():
         if captures[name] is None:
             captures[name] = _extract(name, lookups, captures, spans, view, context)
-    if ready.rule.derive:
-        captures |= _derive(
-            ready.rule.derive, {**ready.pack.tables, **captures, "context": dict(context)}, strict=strict
-        )
+    captures |= derive_values(ready.rule, ready.pack, captures, context, strict=strict)
     return Match(ready, view, context, captures, spans)
 
 
@@ -256,7 +253,13 @@ def _stated(value: str | None) -> str | None:
     return value if value and MISSING not in value else None
 
 
-def _derive(expressions: Mapping[str, str], values: Mapping[str, Any], *, strict: bool) -> dict[str, Any]:
+def derive_values(
+    rule: Rule, pack: Pack, captures: Mapping[str, Any], context: Mapping[str, Any], *, strict: bool
+) -> dict[str, Any]:
+    """The values of the rule's `derive`; one that fails is None, or raises `TemplateFault` when `strict`."""
+    if not rule.derive:
+        return {}
+    expressions, values = rule.derive, {**pack.tables, **captures, "context": dict(context)}
     try:
         return evaluate_in_turn(tuple(expressions.items()), values)
     except TemplateFault:

@@ -13,6 +13,7 @@ from ruamel.yaml.error import YAMLError
 
 from service.domain import Answer, Artifact, ArtifactKind, Cause
 from service.match.answer import DENIAL, Match, build_match
+from service.match.lean import lean_problems
 from service.match.matcher import Candidate, Matcher, ReadyRule, choose, filter_of
 from service.match.pattern import compile_pattern, reason_of
 from service.match.specificity import widen
@@ -156,6 +157,7 @@ def _example_problems(matcher: Matcher, ready: ReadyRule, example: Example) -> I
         return
     yield from _difference_problems(example, match, answer)
     yield from _answer_problems(answer, example.text)
+    yield from lean_problems(match, own.alternative)
 
 
 def _rival_problems(ready: ReadyRule, own: Candidate, candidates: list[Candidate]) -> Iterator[str]:

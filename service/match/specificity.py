@@ -1,4 +1,4 @@
-"""How specific a pattern is: the literal characters that every one of its matches must contain.
+"""What a pattern's text says of its matches: the literal characters that each must contain, the groups one can lack.
 
 Also the widened form for the prefilter: counted gaps make the automaton large, and a superset is enough there.
 """
@@ -7,7 +7,7 @@ import re
 
 _ESCAPED_CLASS = frozenset("dDwWsSbBAzpP")
 _COUNTED = re.compile(r"(?<!\\)\{(\d+),\d+\}")
-_GROUP_HEAD = re.compile(r"\?(?:P?<\w+>|[a-zA-Z-]*:|[a-zA-Z-]+(?=\)))")
+_GROUP_HEAD = re.compile(r"\?(?:P?<(\w+)>|[a-zA-Z-]*:|[a-zA-Z-]+(?=\)))")
 
 
 def widen(pattern: str) -> str:
@@ -18,6 +18,36 @@ def widen(pattern: str) -> str:
 def count_literals(pattern: str) -> int:
     """Letters and digits that any match must contain; of alternatives the poorest counts."""
     return _alternatives(pattern, 0)[0]
+
+
+def optional_groups(pattern: str) -> list[frozenset[str]]:
+    """Named groups that a match leaves out together: those of each alternative, or under `?`, `*` or `{0,n}`."""
+    units: list[frozenset[str]] = []
+    frames: list[list[set[str]]] = [[set()]]
+    names: list[str | None] = []
+    at = 0
+    while at < len(pattern):
+        if pattern[at] == "(":
+            head = _GROUP_HEAD.match(pattern, at + 1)
+            names.append(head[1] if head else None)
+            frames.append([set()])
+            at = head.end() if head else at + 1
+        elif pattern[at] == ")":
+            branches, name = frames.pop(), names.pop()
+            inside = set().union(*branches) | ({name} if name else set())
+            optional, at = _quantifier(pattern, at + 1)
+            units += _units(branches) + ([frozenset(inside)] if optional else [])
+            frames[-1][-1] |= inside
+        elif pattern[at] == "|":
+            frames[-1].append(set())
+            at += 1
+        else:
+            at = _atom(pattern, at)[1]
+    return [unit for unit in dict.fromkeys(units + _units(frames[0])) if unit]
+
+
+def _units(branches: list[set[str]]) -> list[frozenset[str]]:
+    return [frozenset(names) for names in branches] if len(branches) > 1 else []
 
 
 def _alternatives(pattern: str, at: int) -> tuple[int, int]:

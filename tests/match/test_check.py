@@ -7,6 +7,7 @@ import pytest
 
 from service.match.check import check_rules
 from service.match.matcher import Matcher
+from service.match.specificity import optional_groups
 from service.rules.model import Pack
 
 TEXT = "ledger refuses ada: read"
@@ -38,6 +39,14 @@ def test_a_good_rule_has_no_finding(make_pack: Callable[..., Pack]) -> None:
         ({"explanation": "{{ principal"}, "explanation:"),
         ({"extract": {"host": ["host=(\\S+)"]}, "title": "{{ host }} says no"}, "writes NOT_STATED"),
         ({"derive": {"right": "action.nothing.more"}}, "does not render"),
+        (
+            {
+                "patterns": [r"ledger refuses (?P<principal>\w+)(?:: (?P<action>\w+))?"],
+                "title": "{{ principal }} may not {{ action }}",
+            },
+            "writes NOT_STATED in title when the text does not state action",
+        ),
+        ({"extract": {"right": [": (read)"]}, "explanation": "{{ right.upper() }}"}, "does not render"),
         ({"unless": ["(?!x)"]}, "look-around"),
         ({"references": ["http://example.com"]}, "must be an https:// page"),
         (
@@ -54,6 +63,12 @@ def test_a_good_rule_has_no_finding(make_pack: Callable[..., Pack]) -> None:
 def test_finds(make_pack: Callable[..., Pack], change: dict[str, Any], finding: str) -> None:
     found = problems(make_pack("ledger", denied={**GOOD, **change}))
     assert any(finding in problem for problem in found), found
+
+
+def test_groups_that_are_absent_together_are_left_out_together() -> None:
+    pattern = r"(?:by (?P<user>\w+)@(?P<host>\w+))? may (?:(?P<verb>read)|(?P<other>write \[(?P<size>[|)]+)\])?) it"
+    together = [{"user", "host"}, {"verb"}, {"other", "size"}]
+    assert set(optional_groups(pattern)) == set(map(frozenset, together))
 
 
 def test_finds_two_rules_that_know_one_text(make_pack: Callable[..., Pack]) -> None:
