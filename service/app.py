@@ -24,6 +24,7 @@ from service.keyring import Keyring
 from service.llm.base import LLMError
 from service.match.matcher import Matcher
 from service.metrics import Metrics
+from service.oidc_settings import OidcSettingsError, open_provider
 from service.pipeline import Pipeline
 from service.prompt.load import load_prompts
 from service.prompt.model import PromptError
@@ -44,6 +45,7 @@ from service.web.access import SignInRequired, page_caller
 from service.web.errors import install_errors
 from service.web.ingest import PREFIX, Ingest, count_accepted
 from service.web.live import LiveConnections
+from service.web.oidc_provider import Provider
 from service.web.openapi import DESCRIPTION, describe
 from service.web.pages import STATIC_FOLDER
 from service.web.public_keys import PublicKeys
@@ -184,6 +186,7 @@ def _build(settings: Settings, engine: Engine, sweep_seconds: float) -> tuple[Se
             settings.llm_calls_per_minute,
         ),
         ask_model=worker.ask_again if worker else _nobody,
+        provider=_open_provider(settings),
     )
     return services, worker
 
@@ -221,6 +224,13 @@ def _load_connectors() -> dict[str, Connector]:
         return discover()
     except BrokenConnector as error:
         raise StartError(f"a connector cannot be used: {error}") from None
+
+
+def _open_provider(settings: Settings) -> Provider | None:
+    try:
+        return open_provider(settings)
+    except OidcSettingsError as error:
+        raise StartError(str(error)) from None
 
 
 def _open_worker(settings: Settings, engine: Engine, metrics: Metrics, models: Models, sweep_seconds: float) -> Worker:

@@ -25,22 +25,44 @@ def open_client(*, timeout: float, headers: dict[str, str] | None = None, base_u
     )
 
 
-async def fetch(url: str, *, patience: float, limit: int) -> bytes:
+async def fetch(url: str, *, patience: float, limit: int, headers: dict[str, str] | None = None) -> bytes:
     """The body of a 200 answer to a GET, at most `limit` bytes, after `patience` seconds at most for each step.
 
     Raises `Unreachable`.
     """
+    status, body = await _ask("GET", url, patience, limit, headers)
+    if status != 200:
+        raise Unreachable(f"answered {status}")
+    return body
+
+
+async def send_form(
+    url: str, form: dict[str, str], *, patience: float, limit: int, headers: dict[str, str] | None = None
+) -> tuple[int, bytes]:
+    """Status and body of the answer to a POST of form fields, with the bounds of `fetch`. Raises `Unreachable`."""
+    return await _ask("POST", url, patience, limit, headers, form)
+
+
+async def _ask(
+    method: str,
+    url: str,
+    patience: float,
+    limit: int,
+    headers: dict[str, str] | None,
+    form: dict[str, str] | None = None,
+) -> tuple[int, bytes]:
     import httpx  # noqa: PLC0415 - see above
 
     try:
-        async with open_client(timeout=patience) as client, client.stream("GET", url) as response:
-            if response.status_code != 200:
-                raise Unreachable(f"answered {response.status_code}")
+        async with (
+            open_client(timeout=patience, headers=headers) as client,
+            client.stream(method, url, data=form) as response,
+        ):
             body = bytearray()
             async for chunk in response.aiter_bytes():
                 body += chunk
                 if len(body) > limit:
                     raise Unreachable(f"answered more than {limit} bytes")
-            return bytes(body)
+            return response.status_code, bytes(body)
     except (httpx.HTTPError, httpx.InvalidURL) as error:
         raise Unreachable(type(error).__name__) from error

@@ -91,6 +91,34 @@ class Settings(BaseSettings):
     secure_cookies: bool | None = Field(
         None, description="Send the session cookie over HTTPS only. Default: yes when the public URL is https."
     )
+    oidc_issuer: str | None = Field(
+        None, description="OpenID Connect provider that signs people in, e.g. `https://login.example.com/realms/ops`."
+    )
+    oidc_client_id: str | None = Field(None, description="What this service is called at the provider.")
+    oidc_client_secret: SecretStr | None = Field(
+        None, description="Its secret there. Without one it is a public client; PKCE is always used."
+    )
+    oidc_client_secret_file: Path | None = Field(None, description="File that holds that secret.")
+    oidc_scopes: str = Field("openid email profile", description="What is asked of the provider, separated by spaces.")
+    oidc_name: str | None = Field(
+        None, description="What the sign-in page calls the provider. Default: the host of the issuer."
+    )
+    oidc_role_claim: str = Field(
+        "groups",
+        description="Claim that `WHYDENIED_OIDC_ROLES` looks at; a path such as `realm_access.roles` leads into it.",
+    )
+    oidc_roles: str | None = Field(
+        None,
+        description="Who comes in as what: `admin=leads; reviewer=sre; viewer=*`. Default: only who has an account.",
+    )
+    oidc_domains: str | None = Field(
+        None, description="Domains of e-mail addresses that may come in, comma separated. Default: all."
+    )
+    oidc_trust_emails: bool = Field(
+        False,
+        description="Take an e-mail as verified where the provider does not say (Entra ID) and nobody can choose his.",
+    )
+
     trusted_proxies: str = Field(
         "127.0.0.1", description="Addresses whose `X-Forwarded-*` headers are believed, comma separated."
     )
@@ -118,7 +146,7 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _reads_files(self) -> Self:
-        for name in ("secret_key", "admin_api_key", "llm_api_key"):
+        for name in ("secret_key", "admin_api_key", "llm_api_key", "oidc_client_secret"):
             self._read_file(name)
         if self.llm_models is not None and (self.llm_api_key or self.llm_model or self.llm_base_url):
             raise ValueError(f"set {PREFIX}LLM_MODELS or the key, model and base URL of one model, not both")

@@ -4,6 +4,7 @@ Tokens have 192 random bits or more, so their SHA-256 is all that is stored of t
 """
 
 import base64
+import re
 import secrets
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
@@ -21,6 +22,7 @@ SCOPES = ("ingest", "read", "review", "admin")
 _PRESET = "preset"
 _SHORTEST_PRESET = 12
 _USE_PRECISION = timedelta(minutes=1)
+_EMAIL = re.compile(r"[^@\s]{1,200}@[^@\s]{1,200}")
 _FIRST_ACCOUNT = 0x77646163  # any constant that no other program on the server uses
 
 
@@ -114,6 +116,11 @@ def setup_token(keyring: Keyring) -> str:
     It opens nothing once an account exists: see `create_first_account`.
     """
     return base64.b32encode(keyring.derive("set-up-token"))[:24].decode().lower()
+
+
+def is_email(text: str) -> bool:
+    """Whether it can be an e-mail address, and so an account's name."""
+    return _EMAIL.fullmatch(text) is not None
 
 
 def create_first_account(conn: Connection, username: str, password_hash: str) -> Account:
@@ -225,11 +232,6 @@ def get_account(conn: Connection, account_id: str) -> Account | None:
     """The account of this id, unless it is disabled."""
     query = select(accounts).where(accounts.c.id == account_id, accounts.c.disabled.is_(False))
     return as_record(Account, conn.execute(query).first())
-
-
-def close_session(conn: Connection, token: str) -> None:
-    """End one session."""
-    _close(conn, sessions.c.digest == _digest(token))
 
 
 def close_sessions(conn: Connection, account_id: str) -> None:

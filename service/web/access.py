@@ -21,23 +21,24 @@ ROLE_SCOPES: dict[str, frozenset[str]] = {
     "reviewer": frozenset({"read", "review"}),
     "admin": frozenset(access.SCOPES),
 }
-COOKIES = ("whydenied", "__Host-whydenied")
 _READING = frozenset({"GET", "HEAD"})
 _POSTS_THAT_ONLY_READ = frozenset({"/explain"})
 
 _bearer = HTTPBearer(auto_error=False, scheme_name="apiKey", description="An API key: `wd_...`.")
 _session = APIKeyCookie(
-    name=COOKIES[0], auto_error=False, scheme_name="session", description="Of a person signed in at `/login`."
+    name="whydenied", auto_error=False, scheme_name="session", description="Of a person signed in at `/login`."
 )
 _Services = Annotated[Services, Depends(services_of)]
 
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Whoever made the request. `name` is a person's e-mail, or a key's name after `key `."""
+    """Whoever made the request. `name` is a person's e-mail, or a key's name after `key `; only people have the ids."""
 
     name: str
     scopes: frozenset[str]
+    account_id: str | None = None
+    session_id: str | None = None
 
     @property
     def email(self) -> str:
@@ -55,8 +56,11 @@ def identify(request: Request, services: Services) -> Caller | None:
     """The owner of the key if one is sent, else the person signed in, else None."""
     if "authorization" in request.headers:
         return _owner_of_key(request, services)
-    account = services.sign_in.account_of(request)
-    return Caller(account.username, ROLE_SCOPES[account.role]) if account else None
+    found = services.sign_in.session_of(request)
+    if found is None:
+        return None
+    session, account = found
+    return Caller(account.username, ROLE_SCOPES[account.role], account.id, session.id)
 
 
 def _owner_of_key(request: Request, services: Services) -> Caller | None:

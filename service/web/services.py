@@ -13,6 +13,7 @@ from service.metrics import Metrics
 from service.pipeline import Pipeline
 from service.store.writer import Writer
 from service.web.live import LiveConnections
+from service.web.oidc_provider import Provider
 from service.web.refusals import Refusals
 from service.web.sign_in import SignIn
 
@@ -32,7 +33,8 @@ class Services:
     """One running service. `public_url` has no slash at its end and is None when nobody set it.
 
     `ask_model` begins the analysis of queued failures at once, where this process has a worker; it never blocks.
-    `closing` is set when the server is told to stop, so that responses without an end find one.
+    `provider` vouches for people, where one is set. `closing` is set when the server is told to stop, so that responses
+    without an end find one.
     """
 
     engine: Engine
@@ -48,6 +50,7 @@ class Services:
     metrics_public: bool
     models: ModelSetup
     ask_model: Callable[[Sequence[str]], None]
+    provider: Provider | None
     closing: threading.Event = field(default_factory=threading.Event)
 
 

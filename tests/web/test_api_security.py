@@ -264,3 +264,7 @@ def test_the_document_names_every_operation_and_no_page(tmp_path: Path) -> None:
             assert operation["description"]
             assert {"apiKey": []} in operation["security"]
             assert "application/problem+json" in operation["responses"]["401"]["content"]
+
+
+def test_where_no_provider_is_set_there_is_no_way_to_one(stranger: httpx.Client) -> None:
+    assert stranger.get("/login/oidc").status_code == 404
