@@ -2,9 +2,10 @@ PYTHON ?= python3
 LOCK := --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --custom-compile-command "make lock"
 VENV := .venv
 BIN := $(VENV)/bin
+ELASTALERT := tests/clients/elastalert
 .DEFAULT_GOAL := help
 
-.PHONY: help setup demo serve test check fmt lock rules bench screenshots clean
+.PHONY: help setup demo serve test check fmt lock rules bench screenshots elastalert clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -26,6 +27,13 @@ serve: setup ## Run the service at 127.0.0.1:8000 on embedded SQLite in ./var
 
 test: setup ## Run the whole test suite
 	@$(BIN)/python -m pytest -n $(shell $(PYTHON) -c "import os; print((os.cpu_count() or 1) + 1)") --dist loadfile
+
+elastalert: $(ELASTALERT)/.venv/.ready ## Install ElastAlert 2, a real client in the tests, into an environment of its own
+
+$(ELASTALERT)/.venv/.ready: $(ELASTALERT)/requirements.txt | setup
+	$(PYTHON) -m venv $(@D)
+	$(BIN)/uv pip install --quiet --python $(@D)/bin/python --require-hashes -r $<
+	@touch $@
 
 check: setup ## Lint, types, import contracts, YAML, rules, prompts, migrations
 	$(BIN)/ruff format --check .
@@ -54,6 +62,7 @@ lock: setup ## Compile the hashed requirements again
 	$(BIN)/uv pip compile --quiet $(LOCK) requirements/uv.in -o requirements/uv.txt
 	$(BIN)/uv pip compile --quiet $(LOCK) pyproject.toml -o requirements/runtime.txt
 	$(BIN)/uv pip compile --quiet $(LOCK) pyproject.toml --group dev -o requirements/dev.txt
+	$(BIN)/uv pip compile --quiet $(LOCK) $(ELASTALERT)/requirements.in -o $(ELASTALERT)/requirements.txt
 
 clean: ## Remove the environment and everything generated
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) $(ELASTALERT)/.venv .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -19,7 +19,7 @@ class ElastAlertConnector(TemplatedConnector):
 alert: post2
 http_post2_url: "%URL%"
 http_post2_headers: {Authorization: "Bearer %SECRET%"}
-http_post2_payload: {rule_name: "{{ rule.name }}"}
+http_post2_payload: {rule_name: NAME_OF_THE_RULE}
 http_post2_all_values: true
 """
 

@@ -14,6 +14,7 @@ from pathlib import Path
 
 _PATH = os.pathsep.join((os.environ.get("PATH", ""), "/usr/sbin", "/sbin", "/usr/lib/rabbitmq/bin"))
 _NODE_CLIENTS = Path(__file__).resolve().parents[1] / "clients" / "node"
+ELASTALERT = _NODE_CLIENTS.parent / "elastalert" / ".venv" / "bin" / "elastalert"
 PROGRAMS = {
     "mariadb": {"mariadbd": "mariadb-server"},
     "redis_server": {"redis-server": "redis-server"},
@@ -28,6 +29,7 @@ PROGRAMS = {
         "node": "nodejs",
         f"{_NODE_CLIENTS}/node_modules/@sentry/node/package.json": f"by: npm install --prefix {_NODE_CLIENTS}",
     },
+    "elastalert": {str(ELASTALERT): "by: make elastalert"},
     "prometheus": {"prometheus": "prometheus", "prometheus-alertmanager": "prometheus-alertmanager"},
     "rsyslog": {"rsyslogd": "rsyslog", "/usr/lib/x86_64-linux-gnu/rsyslog/omelasticsearch.so": "rsyslog-elasticsearch"},
 }
