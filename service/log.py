@@ -12,6 +12,8 @@ from typing import TextIO
 import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
 
+from service.tracing import add_trace_ids
+
 _SECRET_NAME = re.compile(r"(secret|token|password|passwd|authorization|cookie|api_?key|credential|dsn)", re.IGNORECASE)
 _URL_PASSWORD = re.compile(r"(?<=://)([^:/@\s]*):[^@/\s]+(?=@)")
 
@@ -30,6 +32,7 @@ def hide_secrets(_logger: WrappedLogger, _method: str, event: EventDict) -> Even
 def _shared() -> list[Processor]:
     return [
         structlog.contextvars.merge_contextvars,
+        add_trace_ids,
         structlog.stdlib.add_log_level,
         structlog.stdlib.add_logger_name,
         structlog.stdlib.ExtraAdder(),

@@ -13,6 +13,7 @@ from service.match.answer import Match
 from service.match.matcher import Matcher
 from service.redact import Redactor
 from service.store.writer import Occurrence, UnparsedDelivery, Writer
+from service.tracing import span
 
 MAX_TEXT = 65_536
 _MAX_REDACTED = 1_048_576
@@ -79,7 +80,8 @@ class Pipeline:
             prepared = self._prepare_all(connection, events)
         else:
             prepared = await asyncio.to_thread(self._prepare_all, connection, events)
-        stored = await self._writer.write([occurrence for occurrence, _ in prepared], replayed=replayed)
+        with span("commit"):
+            stored = await self._writer.write([occurrence for occurrence, _ in prepared], replayed=replayed)
         unanswered = [done.failure_id for done in stored if done.needs_analysis and done.failure_id]
         if unanswered:
             self._notify_unanswered(list(dict.fromkeys(unanswered)))
@@ -124,9 +126,11 @@ class Pipeline:
 
     def prepare(self, connection: str, event: ErrorEvent) -> tuple[Occurrence, Match | None]:
         """Redact, match and fingerprint one event."""
-        clean = self.clean_event(event)
-        context = context_of(clean)
-        match, fingerprint = self._recognize(clean, context)
+        with span("redact"):
+            clean = self.clean_event(event)
+        with span("match"):
+            context = context_of(clean)
+            match, fingerprint = self._recognize(clean, context)
         occurrence = Occurrence(
             connection=connection,
             event=clean,

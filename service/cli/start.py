@@ -1,5 +1,6 @@
 """What commands share that need the settings, the database or the whole service: open it, or end with a message."""
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, NoReturn
@@ -33,10 +34,11 @@ def load_or_exit() -> Settings:
 
 def start_or_exit(settings: Settings, **options: float) -> "Application":
     """The application with its logs set up, or exit code 2 and what stands in its way."""
-    from service import log  # noqa: PLC0415 - commands that need no server start faster without it
+    from service import log, tracing  # noqa: PLC0415 - commands that need no server start faster without them
     from service.app import StartError, create_app  # noqa: PLC0415
 
     log.configure(settings.log_level, settings.log_format)
+    tracing.start(os.environ)
     try:
         return create_app(settings, **options)
     except StartError as error:

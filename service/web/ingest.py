@@ -31,11 +31,13 @@ from service.metrics import Metrics
 from service.pipeline import Accepted, Pipeline
 from service.redact import RedactionFailed
 from service.store.writer import Overloaded, StoreUnavailable, Unstorable
+from service.tracing import Noted, span
 from service.web.body import BodyReader, BodyRefused, answer_and_drain
 from service.web.live import LiveConnection, LiveConnections
 from service.web.problems import MEDIA_TYPE, problem_body
 from service.web.public_keys import KeyUnavailable, PublicKeys
 from service.web.refusals import Refusals
+from service.web.security import request_id
 from service.web.waiting_room import WaitingRoom
 
 log = structlog.get_logger(__name__)
@@ -46,6 +48,7 @@ _METHODS = ("POST", "PUT")
 _GREETINGS = ("GET", "HEAD", "OPTIONS")
 _MOST_KEYS = 2
 _BIG = 256 * 1024
+_NOBODYS = "(unknown)"
 _RETRY_UNAVAILABLE = 5
 _RETRY_UNREDACTED = 60
 
@@ -89,30 +92,47 @@ class Ingest:
         self._bodies = BodyReader(timeout=body_timeout)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        with span("ingest", kind="server", headers=scope["headers"]) as noted:
+            await self._serve(scope, receive, send, noted)
+
+    async def _serve(self, scope: Scope, receive: Receive, send: Send, noted: Noted) -> None:
         started = time.perf_counter()
         name, _, rest = scope["path"][len(PREFIX) :].partition("/")
         live = self._connections.get(name)
-        label = live.name if live else "(unknown)"
+        label = live.name if live else _NOBODYS
         try:
             outcome, reply = await self._take(live, f"/{rest}" if rest else "", scope, receive)
         except Refused as refusal:
-            self._metrics.delivery_counter(label, refusal.outcome).inc()
-            self._note(live, refusal, scope)
-            log.info("delivery refused", connection=label, outcome=refusal.outcome, status=refusal.status)
-            await _send_refusal(refusal, receive, send)
+            await self._refuse(live, refusal, scope, receive, send, noted)
         except Gone:
             self._metrics.delivery_counter(label, "cut").inc()
         except Exception:
-            self._metrics.delivery_counter(label, "error").inc()
-            log.exception("delivery failed", connection=label)
             detail = "Something broke inside the service; the delivery was not accepted. Send it again."
             crash = Refused("error", 500, "internal-error", detail)
-            self._note(live, crash, scope)
-            await _send_refusal(crash, receive, send)
+            await self._refuse(live, crash, scope, receive, send, noted)
         else:
             self._metrics.delivery_counter(label, outcome).inc()
             self._metrics.delivery_seconds.observe(time.perf_counter() - started)
+            noted.note({"whydenied.connection": label, "whydenied.outcome": outcome})
             await _send(send, reply)
+
+    async def _refuse(
+        self, live: LiveConnection | None, refusal: Refused, scope: Scope, receive: Receive, send: Send, noted: Noted
+    ) -> None:
+        """Count, note and log a refusal, and send it with the id that the log has of it. Called while it is handled."""
+        label = live.name if live else _NOBODYS
+        self._metrics.delivery_counter(label, refusal.outcome).inc()
+        self._note(live, refusal, scope)
+        told = {"connection": label, "request_id": request_id(_headers(scope))}
+        if refusal.outcome == "error":
+            log.exception("delivery failed", **told)
+        else:
+            log.info("delivery refused", outcome=refusal.outcome, status=refusal.status, **told)
+        noted.note(
+            {f"whydenied.{name}": value for name, value in told.items()} | {"whydenied.outcome": refusal.outcome}
+        )
+        refusal.headers["X-Request-ID"] = told["request_id"]
+        await _send_refusal(refusal, receive, send)
 
     def _note(self, live: LiveConnection | None, refusal: Refused, scope: Scope) -> None:
         if live is None:
@@ -130,7 +150,8 @@ class Ingest:
     async def _take(self, live: LiveConnection | None, path: str, scope: Scope, receive: Receive) -> tuple[str, Reply]:
         if live is None:
             raise Refused("unknown", 404, "unknown-connection", "No connection of this name receives here.")
-        delivery = await self._receive(live, path, scope, receive)
+        with span("receive"):
+            delivery = await self._receive(live, path, scope, receive)
         if delivery.method not in _METHODS:
             return "greeting", _greet(live, delivery)
         try:
@@ -221,15 +242,17 @@ def open_delivery(live: LiveConnection, delivery: Delivery) -> Parsed | Unparsed
     """Authenticate the bytes as sent, then decompress under the cap, then read. Raises `Refused`."""
     connector: Connector = live.connector
     try:
-        connector.authenticate(delivery, live.auth)
+        with span("authenticate"):
+            connector.authenticate(delivery, live.auth)
     except Unauthenticated as error:
         challenge = {"WWW-Authenticate": "Basic" if live.auth.scheme == "basic" else "Bearer"}
         raise Refused("unauthenticated", 401, "unauthenticated", str(error), challenge) from None
     try:
-        encoding = delivery.headers.get("content-encoding")
-        if encoding:
-            delivery = replace(delivery, body=decode(delivery.raw, encoding, live.max_inflated))
-        return connector.parse(delivery)
+        with span("parse"):
+            encoding = delivery.headers.get("content-encoding")
+            if encoding:
+                delivery = replace(delivery, body=decode(delivery.raw, encoding, live.max_inflated))
+            return connector.parse(delivery)
     except BodyTooLarge as error:
         raise Refused("too_large", 413, "content-too-large", str(error)) from None
     except Unparseable as error:

@@ -14,6 +14,7 @@ import structlog
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from service.tracing import Noted, span
 from service.web.problems import MEDIA_TYPE, ProblemError, crash, problem_body
 
 log = structlog.get_logger(__name__)
@@ -46,7 +47,13 @@ class Shield:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers = _headers(scope)
-        exchange = _Exchange(scope, send, _request_id(headers))
+        exchange = _Exchange(scope, send, request_id(headers))
+        with span("request", kind="server", headers=scope["headers"]) as noted:
+            await self._serve(exchange, headers, receive)
+            exchange.tell(noted)
+
+    async def _serve(self, exchange: "_Exchange", headers: Mapping[str, str], receive: Receive) -> None:
+        scope = exchange.scope
         scope.setdefault("state", {})["request_id"] = exchange.request_id
         structlog.contextvars.bind_contextvars(request_id=exchange.request_id)
         try:
@@ -99,7 +106,7 @@ class _Exchange:
     """One request and what was sent back for it."""
 
     def __init__(self, scope: Scope, send: Send, request_id: str) -> None:
-        self._scope = scope
+        self.scope = scope
         self._send = send
         self._started = time.perf_counter()
         self.request_id = request_id
@@ -110,10 +117,10 @@ class _Exchange:
             self.status = message["status"]
             present = {name.lower() for name, _ in message.get("headers", ())}
             extra = [pair for pair in _HEADERS if pair[0] not in present]
-            if self._scope.get("scheme") == "https":
+            if self.scope.get("scheme") == "https":
                 extra.append(_HSTS)
             if b"cache-control" not in present:
-                static = self._scope["path"].startswith("/static/")
+                static = self.scope["path"].startswith("/static/")
                 extra.append((b"cache-control", b"public, max-age=3600" if static else b"no-store"))
             extra.append((b"x-request-id", self.request_id.encode()))
             message = {**message, "headers": [*message.get("headers", ()), *extra]}
@@ -125,11 +132,24 @@ class _Exchange:
         await self.send({"type": "http.response.start", "status": problem.status, "headers": headers})
         await self.send({"type": "http.response.body", "body": body})
 
+    def tell(self, noted: Noted) -> None:
+        """What a trace says of the request: its route and not its address, which has what people searched for."""
+        method, route = self.scope["method"], getattr(self.scope.get("route"), "path", None)
+        noted.name(f"{method} {route or '(other)'}")
+        noted.note(
+            {
+                "http.request.method": method,
+                "http.route": route,
+                "http.response.status_code": self.status,
+                "whydenied.request_id": self.request_id,
+            }
+        )
+
     def log(self) -> None:
-        path = self._scope["path"]
+        path = self.scope["path"]
         write = log.debug if path in _PROBE_PATHS or path.startswith("/static/") else log.info
         elapsed = round((time.perf_counter() - self._started) * 1000, 1)
-        write("request", method=self._scope["method"], path=path, status=self.status, ms=elapsed)
+        write("request", method=self.scope["method"], path=path, status=self.status, ms=elapsed)
 
 
 def _declared_length(headers: Mapping[str, str]) -> int:
@@ -141,7 +161,7 @@ def _headers(scope: Scope) -> dict[str, str]:
     return {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
 
 
-def _request_id(headers: Mapping[str, str]) -> str:
+def request_id(headers: Mapping[str, str]) -> str:
     """The caller's id where it is harmless, so that one id follows a request through a proxy; else a new one."""
     offered = headers.get("x-request-id", "")
     return offered if _REQUEST_ID.fullmatch(offered) else uuid.uuid4().hex

@@ -20,6 +20,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from service.llm.inquiry import Prompts
 from service.store.spending import mark_lost
+from service.tracing import span
 from service.worker.analysis import Analysis
 from service.worker.asking import Asking, CallRecord
 from service.worker.calls import Calls
@@ -196,7 +197,8 @@ class Analyst:
         job_id = self._durable.current_job
         self._enter(job_id)
         try:
-            return self._answer(failure_id, job_id, tries)
+            with span("analyse", {"whydenied.failure_id": failure_id, "whydenied.tries": tries}):
+                return self._answer(failure_id, job_id, tries)
         except Exception as error:
             _log.exception("a job broke down", failure=failure_id)
             trouble = f"The analysis broke down inside whydenied ({type(error).__name__}; its log says more)"

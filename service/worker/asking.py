@@ -7,12 +7,13 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine
 
-from service.llm.base import Completion, LLMError, Usage
+from service.llm.base import Completion, LLMError, Provider, Usage
 from service.llm.draft import Draft
 from service.llm.pricing import Priced
 from service.prompt.model import Rendered
 from service.store import spending
 from service.store.requests import keep_request
+from service.tracing import Attributes, span
 from service.worker.breaker import Breaker
 from service.worker.budget import Hold, Limits, budget_hold, pace_hold, start_of_day, start_of_month
 from service.worker.calls import Calls
@@ -100,7 +101,10 @@ class Asking:
             if not breaker.admits():
                 continue
             try:
-                return self._ask_one(priced, breaker, prompt, failure_id)
+                with span("chat", _call_of(priced.provider, failure_id), kind="client") as noted:
+                    answered = self._ask_one(priced, breaker, prompt, failure_id)
+                    noted.note(_usage_of(answered.completion))
+                    return answered
             except LLMError as error:
                 errors.append(error)
             except Held as held:
@@ -199,3 +203,21 @@ class Asking:
             return Hold("unavailable", errors[0].message, until)
         said = errors[0].message if errors else "A provider that was out of order is being tried"
         return Hold("queued", f"{said}. No other call is sent until {until:%H:%M:%S} UTC.".replace("..", "."), until)
+
+
+def _call_of(provider: Provider, failure_id: str) -> Attributes:
+    """https://opentelemetry.io/docs/specs/semconv/gen-ai/gen-ai-spans/, without what was asked and answered."""
+    return {
+        "gen_ai.operation.name": "chat",
+        "gen_ai.provider.name": provider.name,
+        "gen_ai.request.model": provider.model,
+        "whydenied.failure_id": failure_id,
+    }
+
+
+def _usage_of(completion: Completion[Draft]) -> Attributes:
+    return {
+        "gen_ai.response.model": completion.model,
+        "gen_ai.usage.input_tokens": completion.usage.input,
+        "gen_ai.usage.output_tokens": completion.usage.output,
+    }

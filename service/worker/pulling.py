@@ -27,6 +27,7 @@ from service.store import pulls, waiting
 from service.store.connections import get_connection
 from service.store.tables import Pull, WaitingEvent
 from service.store.writer import Overloaded, StoreUnavailable, Unstorable
+from service.tracing import span
 from service.worker.exchange import Prove, drive
 
 _LEASE = timedelta(minutes=5)
@@ -141,27 +142,33 @@ class Pulling:
         return Source(name, connector.pulls, settings) if settings is not None else None
 
     async def _pull(self, pull: Pull) -> None:
+        with span("pull", {"whydenied.connection": pull.connection}) as noted:
+            noted.note({"whydenied.outcome": await self._ask(pull)})
+
+    async def _ask(self, pull: Pull) -> str | None:
+        """Ask a source, and say how that ended; None where there was nothing to ask."""
         source = await asyncio.to_thread(self._source, pull.connection)
         every = _interval(source)
         if source is None or not every:
             await self._write(partial(pulls.forget_pull if source is None else pulls.rest, name=pull.connection))
-            return
+            return None
         try:
             await self._read_pages(source, pull)
         except PullError as error:
-            await self._fail(source.name, _outcome(error), str(error), self._wait(error, pull.failed, every))
+            return await self._fail(source.name, _outcome(error), str(error), self._wait(error, pull.failed, every))
         except _NOT_STORED as error:
             told = f"what was found could not be stored ({type(error).__name__}); it is asked for again"
-            await self._fail(source.name, "unstored", told, self._backoff(pull.failed))
+            return await self._fail(source.name, "unstored", told, self._backoff(pull.failed))
         except Exception as error:
             _log.exception("a pull broke down", connection=source.name)
             told = f"the pull broke down inside whydenied ({type(error).__name__}; its log says more)"
-            await self._fail(source.name, "broken", told, _REFUSED_WAIT)
+            return await self._fail(source.name, "broken", told, _REFUSED_WAIT)
         else:
             now = datetime.now(UTC)
             next_at = now + timedelta(seconds=every)
             await self._write(partial(pulls.note_success, name=source.name, now=now, next_at=next_at))
             self._counts.pulled(source.name, "ok")
+            return "ok"
 
     async def _read_pages(self, source: Source, pull: Pull) -> None:
         """Store page after page; the cursor follows what is committed, so that nothing is passed over."""
@@ -179,6 +186,10 @@ class Pulling:
                 return
 
     async def _complete(self, row: WaitingEvent) -> None:
+        with span("ask for text", {"whydenied.connection": row.connection}):
+            await self._store_complete(row)
+
+    async def _store_complete(self, row: WaitingEvent) -> None:
         """Store an event with the text that its source has of it, or without, if that cannot be had."""
         event, source = waiting.event_of(row), await asyncio.to_thread(self._source, row.connection)
         outcome = "without"
@@ -218,11 +229,12 @@ class Pulling:
     def _backoff(self, failed: int) -> float:
         return min(self._first_wait * 2.0 ** min(failed, 10), _LONGEST_WAIT) * random.uniform(1.0, 1.25)  # noqa: S311
 
-    async def _fail(self, name: str, outcome: str, told: str, wait: float) -> None:
+    async def _fail(self, name: str, outcome: str, told: str, wait: float) -> str:
         next_at, clean = datetime.now(UTC) + timedelta(seconds=wait), self._pipeline.clean(told)
         await self._write(partial(pulls.note_failure, name=name, error=clean, next_at=next_at))
         self._counts.pulled(name, outcome)
         _log.warning("a pull came to nothing", connection=name, outcome=outcome, reason=clean, seconds=round(wait))
+        return outcome
 
     async def _note(self, name: str, told: str | None) -> None:
         clean = self._pipeline.clean(told) if told else None

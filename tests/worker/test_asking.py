@@ -9,6 +9,7 @@ from typing import Any
 import chat_api
 import pytest
 from messages_api import KEY, MODEL, MessagesApi, Reply, answer, message, refuse
+from otlp_receiver import facts, recording
 from sqlalchemy import Engine, select
 from worker_setting import GOOD, QUOTE, eventually, failure_of
 
@@ -261,3 +262,19 @@ def spent(engine: Engine, cost: float, outcome: str = "answered") -> None:
     with engine.begin() as conn:
         call_id = open_call(conn, call, datetime.now(UTC))
         conn.execute(model_calls.update().where(model_calls.c.id == call_id).values(outcome=outcome))
+
+
+@on_sqlite
+def test_an_analysis_and_its_call_are_spans_without_what_was_said(
+    engine: Engine, store: Put, start_worker: Start, provider: Anthropic, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with recording(monkeypatch) as traces:
+        [failure_id] = store([QUOTE])
+        worker = start_worker(provider, drain_seconds=60.0)
+        wait_for(engine, failure_id, "answered")
+        worker.stop()
+        spans = {span.name: span for span in traces.stop()}
+    assert facts(spans["chat"])["whydenied.failure_id"] == failure_id
+    assert facts(spans["chat"])["gen_ai.usage.output_tokens"]
+    assert spans["chat"].parent_span_id == spans["analyse"].span_id
+    assert QUOTE.encode() not in traces.raw

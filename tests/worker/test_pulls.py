@@ -8,6 +8,7 @@ from typing import Any
 
 import httpx
 import pytest
+from otlp_receiver import facts, recording
 from service_site import Site, running_site
 from sqlalchemy import func, select, update
 from vendor_api import Answer, Vendor, needs, vendor_api
@@ -295,3 +296,16 @@ def test_answers_are_bounded_and_of_a_long_log_the_end_is_kept(vendor: Vendor) -
 def test_a_source_that_nobody_hears_from_is_asked_later() -> None:
     with pytest.raises(PullLater, match="cannot be reached"):
         ask_once("http://127.0.0.1:9")
+
+
+def test_a_pull_is_a_span_that_says_how_it_ended(
+    site: Site, vendor: Vendor, github: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    vendor.route("GET", "/repos/acme/site/actions/runs", Answer({"message": "Bad credentials"}, 401))
+    with site.services.engine.begin() as conn:
+        give(site, conn, github, {"token": TOKEN, "url": vendor.url, "repository": "acme/site"}, every=60)
+    with recording(monkeypatch) as traces:
+        assert work(site) == [("pulled", "refused")]
+        [pull] = [facts(span) for span in traces.stop() if span.name == "pull"]
+    assert pull == {"whydenied.connection": github, "whydenied.outcome": "refused"}
+    assert TOKEN.encode() not in traces.raw
