@@ -6,13 +6,14 @@ https://www.freedesktop.org/software/systemd/man/latest/systemd.journal-fields.h
 """
 
 from collections.abc import Iterator, Mapping
+from datetime import datetime
 from typing import Any
 
 from connectors.base import Auth, AuthScheme, Connector, Delivery, Parsed, Reply, Sample
 from connectors.bodies import read_form, read_json_values, read_text
-from connectors.log_line import LogLines
+from connectors.log_line import LogLines, read_log_line
 from connectors.signatures import verify_shared_secret
-from connectors.values import as_mapping, as_text, dig, first_text
+from connectors.values import as_mapping, as_text, as_time, clean, dig, first_text
 
 _SYSLOG = ("emerg", "alert", "crit", "err", "warning", "notice", "info", "debug")
 _TIMES = ("@timestamp", "timestamp", "time", "ts", "date", "_SOURCE_REALTIME_TIMESTAMP", "__REALTIME_TIMESTAMP")
@@ -58,7 +59,10 @@ output { http { url => "%URL%" http_method => "post" format => "json_batch"
 destination d_whydenied { http(url("%URL%") method("POST") headers("Authorization: Bearer %SECRET%")
   body("$(format-json --scope rfc5424 --scope nv-pairs)") delimiter("\\n")); };
 
-# journald
+# files and journald, followed by whydenied itself; the secret stands in a file that its user alone may read
+whydenied watch --url '%URL%' --token-file /etc/whydenied/token --journal /var/log/app.log
+
+# journald, once
 journalctl -o json -p warning --since -1h | curl '%URL%' -H 'Authorization: Bearer %SECRET%' --data-binary @-
 """
 
@@ -72,6 +76,28 @@ journalctl -o json -p warning --since -1h | curl '%URL%' -H 'Authorization: Bear
         for record in _records(delivery):
             lines.add(_own(record), **(_facts(record) if isinstance(record, dict) else {}))
         return lines.parsed(Reply(200, b"{}"))
+
+
+def is_kept(record: Mapping[str, Any], now: datetime) -> bool:
+    """Whether this connector would keep the record: senders that ask first need not send the rest."""
+    facts = _facts(record)
+    facts["time"] = as_time(facts["time"], now)
+    return read_log_line(_own(record), received_at=now, **facts) is not None
+
+
+def journal_message(record: Mapping[str, Any]) -> str:
+    """The message of a journal's entry: a list of numbers where it is no UTF-8, of texts where there are several.
+
+    https://systemd.io/JOURNAL_EXPORT_FORMATS/#journal-json-format
+    """
+    message = record.get("MESSAGE")
+    if isinstance(message, str):
+        return clean(message)
+    if not isinstance(message, list):
+        return as_text(message) or ""
+    if all(isinstance(one, int) and 0 <= one < 256 for one in message):
+        return bytes(message).decode("utf-8", "replace")
+    return "\n".join(journal_message({"MESSAGE": one}) for one in message if isinstance(one, str))
 
 
 def _records(delivery: Delivery) -> Iterator[Any]:
@@ -91,7 +117,7 @@ def _own(record: Any) -> Any:
     if not isinstance(record, dict):
         return record
     if "__CURSOR" in record or "__REALTIME_TIMESTAMP" in record:
-        return {"message": record.get("MESSAGE")}
+        return {"message": journal_message(record)}
     return {name: value for name, value in record.items() if name != "kubernetes"}
 
 
@@ -111,6 +137,7 @@ def _facts(record: Mapping[str, Any]) -> dict[str, Any]:
             ),
             "k8s.namespace.name": first_text(kubernetes.get("namespace_name"), kubernetes.get("pod_namespace")),
             "k8s.pod.name": kubernetes.get("pod_name"),
+            "log.file.path": dig(record, "log", "file", "path"),
             "process.owner": first_text(record.get("_UID"), record.get("uid")),
         },
     }

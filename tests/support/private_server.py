@@ -31,6 +31,8 @@ PROGRAMS = {
     },
     "elastalert": {str(ELASTALERT): "by: make elastalert"},
     "prometheus": {"prometheus": "prometheus", "prometheus-alertmanager": "prometheus-alertmanager"},
+    "promtool": {"promtool": "prometheus"},
+    "journal": {"journalctl": "systemd", "/lib/systemd/systemd-journal-remote": "systemd-journal-remote"},
     "rsyslog": {"rsyslogd": "rsyslog", "/usr/lib/x86_64-linux-gnu/rsyslog/omelasticsearch.so": "rsyslog-elasticsearch"},
 }
 _NEED_ROOT = frozenset({"nginx", "files", "low_ports", "sudo"})
