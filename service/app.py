@@ -32,6 +32,7 @@ from service.pull_settings import interval_of
 from service.redact import Redactor
 from service.rules.load import RuleError, load_packs
 from service.settings import Settings
+from service.shown_settings import show_settings
 from service.store import connections
 from service.store.access import preset_api_key
 from service.store.engine import migrate, open_engine
@@ -39,7 +40,7 @@ from service.store.failures import counts_by_analysis, counts_by_status
 from service.store.pulls import Schedule, declare_pull
 from service.store.schema import NewerSchema
 from service.store.writer import Writer
-from service.upkeep import keep_for
+from service.upkeep import count_events, keep_for
 from service.web import find_pages, find_routers, health
 from service.web.access import SignInRequired, page_caller
 from service.web.errors import install_errors
@@ -187,6 +188,8 @@ def _build(settings: Settings, engine: Engine, sweep_seconds: float) -> tuple[Se
         ),
         ask_model=worker.ask_again if worker else _nobody,
         provider=_open_provider(settings),
+        settings=show_settings(settings),
+        retention_days=settings.retention_days,
     )
     return services, worker
 
@@ -282,6 +285,7 @@ def _lifespan(
         tasks = [
             asyncio.create_task(services.connections.watch()),
             asyncio.create_task(services.refusals.write_for_ever()),
+            asyncio.create_task(count_events(services.engine)),
         ]
         if pulling is not None:
             tasks.append(asyncio.create_task(pulling.run()))

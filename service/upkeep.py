@@ -1,4 +1,4 @@
-"""What a running service does now and then, unasked: delete what is too old to keep."""
+"""What a running service does now and then, unasked: delete what is too old to keep, count what has arrived."""
 
 import asyncio
 from datetime import UTC, datetime, timedelta
@@ -7,11 +7,15 @@ import structlog
 from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
+from service.store.activity import note_activity
 from service.store.retention import delete_older
+from service.store.tallies import fold_a_day
 
 log = structlog.get_logger(__name__)
 
 INTERVAL = 3_600.0
+COUNTING_INTERVAL = 60.0
+DELETED = "deleted for their age"
 
 
 async def keep_for(engine: Engine, days: int, *, interval: float = INTERVAL) -> None:
@@ -26,12 +30,26 @@ async def keep_for(engine: Engine, days: int, *, interval: float = INTERVAL) -> 
         await asyncio.sleep(interval)
 
 
+async def count_events(engine: Engine, *, interval: float = COUNTING_INTERVAL) -> None:
+    """Count what has arrived since the last time, now and every `interval` seconds, for ever."""
+    while True:
+        try:
+            while await asyncio.to_thread(fold_a_day, engine, datetime.now(UTC)):
+                pass
+        except SQLAlchemyError as error:
+            log.warning("events could not be counted", error=type(error).__name__)
+        await asyncio.sleep(interval)
+
+
 def delete_expired(engine: Engine, days: int) -> int:
-    """Delete them all, a little per transaction; gives how many there were."""
+    """Delete them all, a little per transaction; gives how many there were, and tells the audit log."""
     before, total = datetime.now(UTC) - timedelta(days=days), 0
     while True:
         with engine.begin() as conn:
             deleted = delete_older(conn, before)
-        total += deleted
+            total += deleted
+            if total and not deleted:
+                what = f"{total:,} record{'s' * (total != 1)} older than {days} days"
+                note_activity(conn, "retention", DELETED, what)
         if not deleted:
             return total

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from service.cli.start import fail, load_or_exit, open_database
+from service.cli.start import fail, load_or_exit, note_deed, open_database
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -38,9 +38,10 @@ def add(
     password, hashed = _password(password_stdin)
     with open_database(load_or_exit()) as engine, engine.begin() as conn:
         try:
-            access.create_account(conn, email, hashed, role)
+            made = access.create_account(conn, email, hashed, role)
         except access.NameTaken as error:
             fail(str(error), 1)
+        note_deed(conn, "made the account", f"{made.username}: {role}")
     typer.echo(f"{email} may sign in as {role}")
     _show(password)
 
@@ -73,8 +74,37 @@ def change(
             access.change_account(conn, account.id, role=role, disabled=disable, password_hash=hashed)
         except access.LastAdmin as error:
             fail(str(error), 1)
+        locked = {None: "", True: "locked out", False: "let in"}[disable]
+        deeds = filter(None, (role, locked, "new password" if hashed else ""))
+        note_deed(conn, "changed the account", f"{account.username}: {', '.join(deeds) or 'nothing'}")
     typer.echo(f"{email} is changed")
     _show(password)
+
+
+@COMMANDS.command()
+def sessions(email: Annotated[str | None, typer.Option(help="Of this person only.")] = None) -> None:
+    """Show who is signed in: person, address, last use, browser."""
+    from service.store.sessions import list_sessions  # noqa: PLC0415 - see above
+
+    with open_database(load_or_exit()) as engine, engine.connect() as conn:
+        account = _find(conn, email) if email else None
+        for one in list_sessions(conn, account.id if account else None):
+            session = one.session
+            seen = f"{session.last_seen_at or session.created_at:%Y-%m-%d %H:%M}"
+            agent = "".join(filter(str.isprintable, session.user_agent or "-"))
+            typer.echo("\t".join([one.username, session.address or "-", seen, agent]))
+
+
+@COMMANDS.command()
+def sign_out(email: _Email) -> None:
+    """Sign a person out everywhere."""
+    from service.store.sessions import revoke_sessions  # noqa: PLC0415 - see above
+
+    with open_database(load_or_exit()) as engine, engine.begin() as conn:
+        account = _find(conn, email)
+        ended = revoke_sessions(conn, account.id)
+        note_deed(conn, "ended sessions", f"{account.username}: all {ended}")
+    typer.echo(f"{email} is signed out of {ended} browsers")
 
 
 def _find(conn: "Connection", email: str) -> "Account":

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from service.cli.start import fail, load_or_exit, open_database
+from service.cli.start import fail, load_or_exit, note_deed, open_database
 from service.settings import Settings
 
 if TYPE_CHECKING:
@@ -59,6 +59,7 @@ def connect(
         auth = checked(wanted, connector, known, later=source.vendor_secret)
         with open_database(settings) as engine, engine.begin() as conn:
             row = create_connection(conn, _keyring(settings), name, connector, auth)
+            note_deed(conn, "made the connection", name)
     except (DeclarationError, NameTaken) as error:
         fail(str(error))
     base = settings.public_url or "http://localhost:8000"
@@ -95,6 +96,7 @@ def secret(
             change_auth(conn, keyring, name, checked(auth, row.connector, discover()))
         except (DeclarationError, IsDeclared) as error:
             fail(str(error), 1)
+        note_deed(conn, "gave a secret to the connection", name)
     typer.echo(f"{name} has its secret; a running service uses it within seconds")
 
 
@@ -134,6 +136,7 @@ def pull(
                 told = {} if off else complete({**kept_secrets(told, plain, puller), **plain}, connector)
                 wanted = None if off else Schedule(told, interval_of(told, puller))
                 set_pull(conn, keyring, name, wanted, datetime.now(UTC))
+                note_deed(conn, f"{'set' if wanted else 'ended'} the pulls of the connection", name)
         except (PullSettingsError, IsDeclared) as error:
             fail(str(error), 1)
         for line in _pull_lines(puller, told, get_pull(conn, name)):
@@ -218,6 +221,7 @@ def remove(name: Annotated[str, typer.Argument(help="Its name.")]) -> None:
             delete_connection(conn, name)
         except (IsDeclared, NoSuchConnection) as error:
             fail(str(error), 1)
+        note_deed(conn, "removed the connection", name)
     typer.echo(f"{name} is removed")
 
 

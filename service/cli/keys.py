@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from service.cli.start import fail, load_or_exit, open_database
+from service.cli.start import fail, load_or_exit, note_deed, open_database
 
 if TYPE_CHECKING:
     from service.store.access_tables import ApiKey
@@ -39,6 +39,7 @@ def add(
 
     with open_database(load_or_exit()) as engine, engine.begin() as conn:
         key, token = create_api_key(conn, name, scope, timedelta(days=days) if days else None)
+        note_deed(conn, "made the API key", f"{key.name} ({key.prefix}): {', '.join(scope)}")
     typer.echo(f"id\t{key.id}\nkey, shown this once\t{token}")
 
 
@@ -60,6 +61,7 @@ def revoke(key_id: Annotated[str, typer.Argument(help="Its id, as `keys list` sh
     with open_database(load_or_exit()) as engine, engine.begin() as conn:
         if not revoke_api_key(conn, key_id):
             fail(f"there is no live key {key_id}", 1)
+        note_deed(conn, "revoked the API key", key_id)
     typer.echo(f"{key_id} is revoked")
 
 

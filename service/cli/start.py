@@ -10,7 +10,7 @@ import typer
 from service.settings import Settings, SettingsError, load_settings, unknown_variables
 
 if TYPE_CHECKING:
-    from sqlalchemy import Engine
+    from sqlalchemy import Connection, Engine
 
     from service.app import Application
 
@@ -43,6 +43,13 @@ def start_or_exit(settings: Settings, **options: float) -> "Application":
         return create_app(settings, **options)
     except StartError as error:
         fail(str(error))
+
+
+def note_deed(conn: "Connection", action: str, subject: str) -> None:
+    """Write a change made by a command into the audit log, in its transaction. No secret may stand in it."""
+    from service.store.activity import note_activity  # noqa: PLC0415 - commands without a database start faster
+
+    note_activity(conn, "command line", action, subject)
 
 
 @contextmanager

@@ -7,7 +7,7 @@ from sqlalchemy import Connection, insert, select
 
 from service.store.ids import new_id
 from service.store.paging import Page, decode_id_cursor, encode_cursor
-from service.store.rows import as_records
+from service.store.rows import as_record, as_records
 from service.store.tables import Activity, Review, activities, reviews
 
 
@@ -26,6 +26,12 @@ def list_activity_of(conn: Connection, failure_id: str, limit: int = 100) -> lis
     """What was done to a failure, beside its reviews, the latest first."""
     query = select(activities).where(activities.c.failure_id == failure_id)
     return as_records(Activity, conn.execute(query.order_by(activities.c.id.desc()).limit(limit)))
+
+
+def last_activity(conn: Connection, action: str) -> Activity | None:
+    """The latest time that anybody did `action`."""
+    query = select(activities).where(activities.c.action == action).order_by(activities.c.id.desc()).limit(1)
+    return as_record(Activity, conn.execute(query).first())
 
 
 def list_everything(conn: Connection, cursor: str | None, limit: int) -> Page[Activity | Review]:

@@ -3,9 +3,10 @@
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from sqlalchemy import ColumnElement, Connection, select, update
+from sqlalchemy import ColumnElement, Connection, func, select, update
 
-from service.store.access_tables import Session, accounts, sessions
+from service.store.access import list_accounts
+from service.store.access_tables import Account, Session, accounts, identities, sessions
 from service.store.rows import as_records
 
 
@@ -25,6 +26,28 @@ def list_sessions(conn: Connection, account_id: str | None = None) -> list[Signe
     names = {row.id: row.username for row in conn.execute(people)}
     found = as_records(Session, conn.execute(mine))
     return [SignedIn(one, names[one.account_id]) for one in found if one.account_id in names]
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """An account, the providers that vouch for it, and when one of its sessions was last used."""
+
+    account: Account
+    issuers: tuple[str, ...]
+    last_seen_at: datetime | None
+
+
+def list_members(conn: Connection) -> list[Member]:
+    """Everybody who has an account, by name. Sessions that are over count as long as they are kept."""
+    seen = select(sessions.c.account_id, func.max(sessions.c.last_seen_at).label("last")).group_by(
+        sessions.c.account_id
+    )
+    last = {row.account_id: row.last for row in conn.execute(seen)}
+    linked = conn.execute(select(identities.c.account_id, identities.c.issuer).order_by(identities.c.issuer)).all()
+    return [
+        Member(one, tuple(issuer for owner, issuer in linked if owner == one.id), last.get(one.id))
+        for one in list_accounts(conn)
+    ]
 
 
 def revoke_session(conn: Connection, session_id: str, account_id: str | None = None) -> str | None:

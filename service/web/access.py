@@ -22,7 +22,7 @@ ROLE_SCOPES: dict[str, frozenset[str]] = {
     "admin": frozenset(access.SCOPES),
 }
 _READING = frozenset({"GET", "HEAD"})
-_POSTS_THAT_ONLY_READ = frozenset({"/explain"})
+_POSTS_FOR_VIEWERS = frozenset({"/explain", "/account/password", "/account/sessions/end", "/account/sessions/others"})
 
 _bearer = HTTPBearer(auto_error=False, scheme_name="apiKey", description="An API key: `wd_...`.")
 _session = APIKeyCookie(
@@ -104,7 +104,7 @@ def page_caller(request: Request, services: _Services) -> Caller:
     found = identify(request, services)
     if found is None:
         raise SignInRequired
-    only_reads = request.method in _READING or request.url.path in _POSTS_THAT_ONLY_READ
+    only_reads = request.method in _READING or request.url.path in _POSTS_FOR_VIEWERS
     if not found.may("read" if only_reads else "review"):
         raise ProblemError(403, "missing-role", "Your role lets you look, not change. Ask an admin for another role.")
     request.state.account = found

@@ -38,6 +38,22 @@ _SOURCES = {
 }
 
 
+_ACCOUNTS = {
+    "password": "The password is changed. Every other browser is signed out.",
+    "ended": "The session is ended.",
+    "others": "Every other browser is signed out.",
+    "changed": "The account is changed.",
+    "signed-out": "All sessions of the account are ended.",
+    "revoked": "The key is revoked. It opens nothing any more.",
+}
+
+
+def account_notice(query: Mapping[str, str]) -> Notice | None:
+    """What was just done to an account, a session or a key, as `done` of the query string tells."""
+    text = _ACCOUNTS.get(query.get("done", ""))
+    return Notice(text) if text else None
+
+
 def source_notice(query: Mapping[str, str]) -> Notice | None:
     """What was just done to a connection or a kept delivery, as `done` of the query string tells."""
     text = _SOURCES.get(query.get("done", ""))

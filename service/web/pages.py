@@ -4,14 +4,16 @@ Values reach HTML only through autoescape, and every value loses its invisible c
 """
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
-from typing import Any
-from urllib.parse import urlencode, urlsplit
+from typing import Any, TypeVar
+from urllib.parse import quote, urlencode, urlsplit
 
-from fastapi.responses import HTMLResponse
+from fastapi import APIRouter
+from fastapi.encoders import jsonable_encoder
+from fastapi.responses import HTMLResponse, JSONResponse, Response
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 from starlette.requests import Request
@@ -19,8 +21,11 @@ from starlette.requests import Request
 from service.domain import Artifact, ArtifactKind, Confidence, Verdict
 from service.web import words
 from service.web.highlight import Segment, mark_invisible, mark_placeholders
+from service.web.problems import ProblemError
 from service.web.services import services_of
 
+_Endpoint = TypeVar("_Endpoint", bound=Callable[..., Any])
+_TWIN = ".json"
 _HERE = Path(__file__).resolve().parent
 STATIC_FOLDER = _HERE / "static"
 SECTIONS = (
@@ -32,6 +37,7 @@ SECTIONS = (
     ("/insights", "Insights"),
     ("/usage", "Usage"),
     ("/audit", "Audit"),
+    ("/settings", "Settings"),
 )
 
 
@@ -93,15 +99,42 @@ def page_environment() -> Environment:
     return environment
 
 
+def twinned(router: APIRouter, path: str) -> Callable[[_Endpoint], _Endpoint]:
+    """Serve a page at its path, and its twin at the path with `.json` (of `/`: `/queue.json`)."""
+
+    def register(endpoint: _Endpoint) -> _Endpoint:
+        router.get(f"{'/queue' if path == '/' else path}{_TWIN}")(endpoint)
+        router.get(path)(endpoint)
+        return endpoint
+
+    return register
+
+
+def show_twinned(request: Request, template: str, twin: Any, *, status: int = 200, **values: Any) -> Response:
+    """A page whose head names its twin; or the twin, which holds the same as data, where the address asks for it."""
+    if is_twin(request):
+        return JSONResponse(jsonable_encoder(twin), status)
+    path = quote("/queue" if request.url.path == "/" else request.url.path)
+    address = f"{path}{_TWIN}?{request.url.query}".rstrip("?") if request.method == "GET" else None
+    return show(request, template, status=status, json_twin=address, **values)
+
+
 def show(request: Request, template: str, *, status: int = 200, **values: Any) -> HTMLResponse:
     """A page. Every template gets `account`, `section` (its entry in the menu), `may_review` and `is_admin`."""
     page = page_environment().get_template(template)
-    defaults = {"account": account_name(request), "section": None, "notice": None, **_rights(request)}
-    return HTMLResponse(page.render(defaults | values), status)
+    defaults = {"account": account_name(request), "section": None, "notice": None, "json_twin": None}
+    return HTMLResponse(page.render(defaults | _rights(request) | values), status)
+
+
+def is_twin(request: Request) -> bool:
+    """Whether the address asks for a page as data."""
+    return request.url.path.endswith(_TWIN)
 
 
 def show_error(request: Request, status: int, headline: str, detail: str) -> HTMLResponse:
-    """A page that says what happened and what to do."""
+    """A page that says what happened and what to do. Raises `ProblemError` where the address asks for data."""
+    if is_twin(request):
+        raise ProblemError(status, headline.lower().replace(" ", "-"), detail)
     return show(request, "error.html", status=status, headline=headline, detail=detail)
 
 

@@ -29,6 +29,16 @@ class ModelSetup:
 
 
 @dataclass(frozen=True, slots=True)
+class ShownSetting:
+    """A setting as it is in force; a secret's value is not in it. `source`: where it was set."""
+
+    name: str
+    value: str
+    source: str
+    description: str
+
+
+@dataclass(frozen=True, slots=True)
 class Services:
     """One running service. `public_url` has no slash at its end and is None when nobody set it.
 
@@ -51,6 +61,8 @@ class Services:
     models: ModelSetup
     ask_model: Callable[[Sequence[str]], None]
     provider: Provider | None
+    settings: tuple[ShownSetting, ...]
+    retention_days: int | None
     closing: threading.Event = field(default_factory=threading.Event)
 
 

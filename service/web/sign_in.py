@@ -147,6 +147,25 @@ class SignIn:
             self._attempts.note_failure(key)
             raise SignInRefused("The set-up token is wrong. The service prints it when it starts.")
 
+    def change_password(self, email: str, old: str, new: str, browser: Browser) -> str:
+        """Give a new password for the old one. Every session ends; the token of a new one comes back.
+
+        Raises `SignInRefused`, `WeakPassword`.
+        """
+        keys = (f"account {email.casefold()}", f"address {browser.address}")
+        if wait := self._attempts.wait(*keys):
+            raise SignInRefused(f"Too many attempts failed. Try again in {wait // 60 + 1} min.", wait)
+        with self._engine.connect() as conn:
+            account = access.find_account(conn, email)
+        if account is None or not is_password(old, account.password_hash):
+            self._note_failure(browser, account, *keys)
+            raise SignInRefused("The present password is wrong.")
+        hashed = hash_password(new)
+        with self._engine.begin() as conn:
+            access.change_account(conn, account.id, password_hash=hashed)
+            note_activity(conn, account.username, "changed the password", "all sessions ended")
+            return self._open(conn, account, browser)
+
     def session_of(self, request: Request) -> tuple[Session, Account] | None:
         """The session of the browser that sent the request, and whose it is."""
         token = request.cookies.get(self.cookie)

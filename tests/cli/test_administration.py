@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from connectors.base import Auth
 from service.cli import build_app
 from service.keyring import Keyring
 from service.store import access
+from service.store.activity import list_everything
 from service.store.connections import auth_of, get_connection
 from service.store.engine import open_engine
 from service.web.passwords import is_password
@@ -164,3 +166,37 @@ def test_a_connection_is_tried_without_a_running_service(run: Run) -> None:
     run("connect", "signed-elsewhere", "--connector", "sentry")
     assert "Give the secret that Sentry made first" in run("connections", "test", "signed-elsewhere", code=1)
     assert "no connection of this name" in run("connections", "test", "nobody", code=1)
+
+
+def test_people_are_signed_out_and_every_change_is_in_the_audit_log(run: Run, sqlite_url: str) -> None:
+    run("accounts", "add", "--email", "ana@example.com", "--role", "admin")
+    engine = open_engine(sqlite_url)
+    with engine.begin() as conn:
+        account = access.find_account(conn, "ana@example.com")
+        assert account is not None
+        about = {"address": "10.0.0.7", "user_agent": "Browser\x1b[2J/1"}
+        token = access.open_session(conn, account.id, timedelta(hours=1), **about)
+    assert "ana@example.com\t10.0.0.7\t" in run("accounts", "sessions")
+    assert "Browser[2J/1" in run("accounts", "sessions", "--email", "ana@example.com")
+    assert "signed out of 1 browsers" in run("accounts", "sign-out", "--email", "ana@example.com")
+    run("accounts", "change", "--email", "ana@example.com", "--new-password")
+    key = value(run("keys", "add", "ci", "--scope", "read"), "id")
+    run("keys", "revoke", key)
+    run("connect", "shop", "--connector", "generic")
+    run("connections", "secret", "shop", "--secret", "a-new-secret-of-it")
+    run("connections", "remove", "shop")
+    with engine.connect() as conn:
+        assert access.session_account(conn, token) is None
+        deeds = [(one.who, one.action) for one in list_everything(conn, None, 50).items]  # type: ignore[union-attr]
+    engine.dispose()
+    assert {who for who, _ in deeds} == {"command line"}
+    assert [action for _, action in reversed(deeds)] == [
+        "made the account",
+        "ended sessions",
+        "changed the account",
+        "made the API key",
+        "revoked the API key",
+        "made the connection",
+        "gave a secret to the connection",
+        "removed the connection",
+    ]
