@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 ELASTALERT := tests/clients/elastalert
 .DEFAULT_GOAL := help
 
-.PHONY: help setup demo serve test check fmt lock rules bench screenshots elastalert clean
+.PHONY: help setup demo serve test check audit fmt lock rules bench screenshots elastalert clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -45,6 +45,12 @@ check: setup ## Lint, types, import contracts, YAML, rules, prompts, migrations
 	$(BIN)/whydenied prompts check
 	$(BIN)/whydenied migrate --check
 
+audit: setup ## Ask the database of advisories about every pinned package (needs the network; exit 1: something is known)
+	$(BIN)/uv venv --quiet --clear $(VENV)/audit
+	$(BIN)/uv pip install --quiet --python $(VENV)/audit/bin/python --require-hashes -r requirements/audit.txt
+	$(VENV)/audit/bin/pip-audit --progress-spinner off --disable-pip --vulnerability-service osv $(AUDIT_OPTIONS) \
+	  -r requirements/dev.txt -r requirements/uv.txt
+
 fmt: setup ## Format the code
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
@@ -60,8 +66,9 @@ screenshots: setup ## Take the pictures of the README again (needs Chromium)
 
 lock: setup ## Compile the hashed requirements again
 	$(BIN)/uv pip compile --quiet $(LOCK) requirements/uv.in -o requirements/uv.txt
-	$(BIN)/uv pip compile --quiet $(LOCK) pyproject.toml -o requirements/runtime.txt
+	$(BIN)/uv pip compile --quiet $(LOCK) requirements/audit.in -o requirements/audit.txt
 	$(BIN)/uv pip compile --quiet $(LOCK) pyproject.toml --group dev -o requirements/dev.txt
+	$(BIN)/uv pip compile --quiet $(LOCK) pyproject.toml --constraint requirements/dev.txt -o requirements/runtime.txt
 	$(BIN)/uv pip compile --quiet $(LOCK) $(ELASTALERT)/requirements.in -o $(ELASTALERT)/requirements.txt
 
 clean: ## Remove the environment and everything generated
