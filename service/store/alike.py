@@ -5,7 +5,7 @@ from typing import Any
 
 from sqlalchemy import Connection, select
 
-from service.store.failures import get_failure
+from service.store.failures import get_failure, unindexed
 from service.store.tables import Failure, analyses, failures
 
 _NAMES = ("principal", "action", "resource")
@@ -17,28 +17,35 @@ def list_alike(conn: Connection, failure_id: str, limit: int) -> list[Failure]:
     """This failure and others that wait for review, answered by the same version of the same rule in the same words.
 
     Words are the same when they differ in nothing but the principal, action and resource of each. Empty where no rule
-    answered it, or it does not wait. At most `limit`, of the rule's latest 300 answers, the newest first.
+    answered it, or it does not wait. At most `limit`, of that version's latest 300 answers, the newest first.
     """
     one = get_failure(conn, failure_id)
     if one is None or one.producer != "rule" or one.status != "needs_review":
         return []
-    latest = (
-        select(analyses.c.failure_id, analyses.c.id, analyses.c.answer, analyses.c.producer_version)
-        .where(analyses.c.producer == "rule", analyses.c.producer_name == one.producer_name)
+    answered = (
+        select(analyses.c.id)
+        .where(
+            analyses.c.producer == "rule",
+            analyses.c.producer_name == one.producer_name,
+            analyses.c.producer_version == one.producer_version,
+        )
         .order_by(analyses.c.created_at.desc())
         .limit(_LOOKED_AT)
-        .subquery()
     )
-    same_rule = (
-        select(failures, latest.c.answer)
-        .join(latest, latest.c.id == failures.c.current_analysis_id)
+    waiting = (
+        select(failures, analyses.c.answer)
+        .select_from(analyses)
+        .join(failures, failures.c.id == analyses.c.failure_id)
         .where(
-            latest.c.producer_version == one.producer_version,
-            failures.c.status == "needs_review",
-            failures.c.analysis_state == one.analysis_state,
+            analyses.c.id.in_(list(conn.execute(answered).scalars())),
+            failures.c.current_analysis_id == analyses.c.id,
+            *(
+                unindexed(failures.c[name], conn.dialect.name) == getattr(one, name)
+                for name in ("status", "analysis_state")
+            ),
         )
     )
-    rows = conn.execute(same_rule.order_by(failures.c.last_seen.desc())).mappings().all()
+    rows = conn.execute(waiting.order_by(failures.c.last_seen.desc())).mappings().all()
     mine = _words(conn.execute(select(analyses.c.answer).where(analyses.c.id == one.current_analysis_id)).scalar_one())
     alike = [row for row in rows if _words(row["answer"]) == mine]
     return [Failure(**{name: row[name] for name in _COLUMNS}) for row in alike[:limit]]

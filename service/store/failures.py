@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Literal, get_args
 
-from sqlalchemy import ColumnElement, Connection, Select, and_, cast, func, or_, select, update
+from sqlalchemy import ColumnElement, Connection, UnaryExpression, and_, cast, func, or_, select, update
 from sqlalchemy import Float as SQLFloat
+from sqlalchemy.sql.operators import custom_op
 
 from service.store.paging import (
     InvalidCursor,
@@ -47,6 +48,7 @@ __all__ = [
 Sort = Literal["latest", "events", "priority"]
 SORTS: tuple[Sort, ...] = get_args(Sort)
 _DAY = 86_400
+_NEAR = 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,28 +87,46 @@ def list_failures(
 
     In the last two a failure may change its place while a reader pages. Raises `InvalidCursor`.
     """
-    now = datetime.now(UTC)
-    query = select(failures).where(*_conditions(filters, conn.dialect.name, now))
+    now, dialect = datetime.now(UTC), conn.dialect.name
     if sort == "latest":
-        return _list_latest(conn, query, cursor, limit)
+        return _list_latest(conn, filters, cursor, limit, now)
     order = [failures.c.event_count.desc()]
     if sort == "priority":
-        order = [failures.c.regressed.desc(), _weight(conn.dialect.name, now).desc()]
+        order = [failures.c.regressed.desc(), _weight(dialect, now).desc()]
     start = decode_offset_cursor(cursor) if cursor else 0
+    query = select(failures).where(*_conditions(filters, dialect, now, few=True))
     ordered = query.order_by(*order, failures.c.id.desc()).offset(start).limit(limit + 1)
     found = as_records(Failure, conn.execute(ordered))
     return Page(found[:limit], encode_cursor(str(start + limit)) if len(found) > limit else None)
 
 
-def _list_latest(conn: Connection, query: Select[Any], cursor: str | None, limit: int) -> Page[Failure]:
-    if cursor:
-        last_seen, failure_id = decode_time_cursor(cursor)
-        after = and_(failures.c.last_seen == last_seen, failures.c.id < failure_id)
-        query = query.where(failures.c.last_seen <= last_seen, or_(failures.c.last_seen < last_seen, after))
-    query = query.order_by(failures.c.last_seen.desc(), failures.c.id.desc()).limit(limit + 1)
-    found = as_records(Failure, conn.execute(query))
+def _list_latest(
+    conn: Connection, filters: FailureFilter, cursor: str | None, limit: int, now: datetime
+) -> Page[Failure]:
+    """First among those seen last, where an index has them in order; what fits few failures is gathered and sorted.
+
+    Neither way is fast for both: an index would be walked to its end for a filter that fits nothing.
+    """
+    dialect, seen = conn.dialect.name, failures.c.last_seen
+    order = (seen.desc(), failures.c.id.desc())
+    start = _after(cursor) if cursor else []
+    edge = conn.execute(select(seen).where(*start).order_by(*order).offset(_NEAR).limit(1)).scalar()
+    near = [] if edge is None else [seen >= edge]
+    walked = select(failures).where(*start, *near, *_conditions(filters, dialect, now))
+    found = as_records(Failure, conn.execute(walked.order_by(*order).limit(limit + 1)))
+    if edge is not None and len(found) <= limit:
+        far = unindexed(seen, dialect)
+        gathered = select(failures).where(*start, far < edge, *_conditions(filters, dialect, now, few=True))
+        ordered = gathered.order_by(far.desc(), failures.c.id.desc()).limit(limit + 1 - len(found))
+        found += as_records(Failure, conn.execute(ordered))
     more = len(found) > limit
     return Page(found[:limit], encode_cursor(found[limit - 1].last_seen, found[limit - 1].id) if more else None)
+
+
+def _after(cursor: str) -> list[ColumnElement[bool]]:
+    last_seen, failure_id = decode_time_cursor(cursor)
+    later = and_(failures.c.last_seen == last_seen, failures.c.id < failure_id)
+    return [failures.c.last_seen <= last_seen, or_(failures.c.last_seen < last_seen, later)]
 
 
 def _weight(dialect: str, now: datetime) -> ColumnElement[Any]:
@@ -185,10 +205,14 @@ def _awake(now: datetime) -> ColumnElement[bool]:
     return or_(failures.c.snoozed_until.is_(None), failures.c.snoozed_until <= now, more)
 
 
-def _conditions(filters: FailureFilter, dialect: str, now: datetime) -> Sequence[ColumnElement[bool]]:
+def _conditions(
+    filters: FailureFilter, dialect: str, now: datetime, *, few: bool = False
+) -> Sequence[ColumnElement[bool]]:
+    """What has to hold of a failure. `few`: the places are looked up first, not failure by failure."""
     equal = ("status", "verdict", "cause", "producer", "confidence")
+    columns = {name: unindexed(failures.c[name], dialect) if few else failures.c[name] for name in equal}
     conditions: list[ColumnElement[bool]] = [
-        failures.c[name] == getattr(filters, name) for name in equal if getattr(filters, name)
+        columns[name] == getattr(filters, name) for name in equal if getattr(filters, name)
     ]
     if filters.system:
         conditions.append(_within(filters.system))
@@ -196,20 +220,32 @@ def _conditions(filters: FailureFilter, dialect: str, now: datetime) -> Sequence
         conditions.append(failures.c.resolved_at.is_not(None) if filters.resolved else failures.c.resolved_at.is_(None))
     if filters.snoozed is not None:
         conditions.append(_snoozed(now) if filters.snoozed else _awake(now))
-    conditions += matches(failures.c.id, filters.q or "", dialect)
-    return [*conditions, *_seen_at(filters)]
+    conditions += matches(failures.c.id if few else unindexed(failures.c.id, dialect), filters.q or "", dialect)
+    return [*conditions, *_seen_at(filters, few=few)]
 
 
 def _within(system: str) -> ColumnElement[bool]:
     return or_(failures.c.system == system, failures.c.system.startswith(f"{system}.", autoescape=True))
 
 
-def _seen_at(filters: FailureFilter) -> Sequence[ColumnElement[bool]]:
+def _seen_at(filters: FailureFilter, *, few: bool) -> Sequence[ColumnElement[bool]]:
     place: dict[str, Any] = {
         "service_name": filters.service,
         "environment": filters.environment,
         "connection": filters.connection,
     }
     wanted = [sightings.c[name] == value for name, value in place.items() if value]
-    seen = select(sightings.c.failure_id).where(sightings.c.failure_id == failures.c.id, *wanted)
-    return [seen.exists()] if wanted else []
+    seen = select(sightings.c.failure_id).where(*wanted)
+    if not wanted:
+        return []
+    return [failures.c.id.in_(seen) if few else seen.where(sightings.c.failure_id == failures.c.id).exists()]
+
+
+def unindexed(column: ColumnElement[Any], dialect: str) -> ColumnElement[Any]:
+    """The column, for a condition or an order that SQLite must not use an index for: it judges by guesses alone.
+
+    https://www.sqlite.org/optoverview.html, "Disqualifying WHERE clause terms using unary plus".
+    """
+    if dialect != "sqlite":
+        return column
+    return UnaryExpression(column, operator=custom_op("+"), type_=column.type)

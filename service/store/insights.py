@@ -1,37 +1,42 @@
 """Numbers over all failures: how many, answered by whom, of what, how fast reviewed, at what cost."""
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
-from statistics import median
+from datetime import UTC, date, datetime
+from functools import cache
+from typing import Any
 
-from sqlalchemy import Connection, Table, func, literal, select, union_all
+from sqlalchemy import CompoundSelect, Connection, Integer, bindparam, func, literal_column, select, union_all
 
+from service.store.denials import Pair, list_denials, pair_up, rank
 from service.store.ids import first_id_at
-from service.store.occurrences import count_by_day
-from service.store.tables import analyses, failures, model_calls, reviews
+from service.store.occurrences import DAY, days_until
+from service.store.tables import analyses, failures, model_calls
+from service.store.tallies import count_answered
+from service.store.verdicts import ReviewTimes, list_judged, review_times
 
-_TOP, _MOST_REVIEWS = 10, 5_000
+_TOP, _MAPPED = 10, 8
 ByDay = Sequence[tuple[date, float]]
 
 
 @dataclass(frozen=True, slots=True)
 class Insights:
-    """Days are UTC, the oldest first. `answered` has failures and events by producer; the tops have name and events.
+    """Days are UTC, the oldest first. `answered` has events by the kind of what answered them.
 
-    `review_hours` is the median time from a failure's first event to its first verdict, None without verdicts.
+    The tops have names and events of the 5,000 failures seen last; `map` says who was denied what.
     """
 
     days: int
     events: ByDay
     failures: ByDay
     cost: ByDay
-    answered: Sequence[tuple[str, int, int]]
+    answered: Sequence[tuple[str, int]]
     actions: Sequence[tuple[str, int]]
     principals: Sequence[tuple[str, int]]
     resources: Sequence[tuple[str, int]]
-    review_hours: float | None
-    reviewed: int
+    map: Sequence[Pair]
+    reviews: ReviewTimes
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,100 +54,64 @@ class PromptVersion:
 
 
 def load_insights(conn: Connection, days: int, now: datetime) -> Insights:
-    """The numbers of the last days; shares and tops are over all failures that are kept."""
-    hours = _review_hours(conn, now - timedelta(days=days))
+    """The numbers of the last days."""
+    starts = days_until(now, days)
+    by_day: Counter[date] = Counter()
+    by_producer: Counter[str] = Counter()
+    for (day, producer), many in count_answered(conn, days, now, ("day", "producer")).items():
+        by_day[day] += many
+        by_producer[producer] += many
+    denials = list_denials(conn)
     return Insights(
         days=days,
-        events=count_by_day(conn, days, now),
-        failures=_made_by_day(conn, failures, days, now),
-        cost=_cost_by_day(conn, days, now),
-        answered=_answered(conn),
-        actions=_top(conn, "action"),
-        principals=_top(conn, "principal"),
-        resources=_top(conn, "resource"),
-        review_hours=median(hours) if hours else None,
-        reviewed=len(hours),
+        events=[(start.date(), by_day[start.date()]) for start in starts],
+        failures=_per_day(conn, _MADE, starts),
+        cost=[(day, round(cost, 4)) for day, cost in _per_day(conn, _COST, starts)],
+        answered=by_producer.most_common(),
+        actions=rank(denials, "action", _TOP),
+        principals=rank(denials, "principal", _TOP),
+        resources=rank(denials, "resource", _TOP),
+        map=pair_up(denials, _MAPPED),
+        reviews=review_times(conn, starts[0]),
     )
 
 
 def list_prompt_versions(conn: Connection) -> list[PromptVersion]:
-    """Every version of every prompt that was used, the latest first."""
-    verdict = reviews.c.decision
-    judged = (
-        select(
-            analyses.c.producer_name,
-            analyses.c.producer_version,
-            func.count(analyses.c.id.distinct()),
-            func.count(reviews.c.id).filter(verdict == "approve"),
-            func.count(reviews.c.id).filter(verdict.in_(("reject", "correct"))),
-            func.max(analyses.c.created_at),
-        )
-        .outerjoin(reviews, reviews.c.analysis_id == analyses.c.id)
-        .where(analyses.c.producer == "llm")
-        .group_by(analyses.c.producer_name, analyses.c.producer_version)
-    )
-    call = model_calls.c
-    spent = select(call.prompt, call.prompt_version, func.count(), func.coalesce(func.sum(call.cost), 0.0)).group_by(
-        call.prompt, call.prompt_version
-    )
-    calls = {(row[0], row[1]): (int(row[2]), float(row[3])) for row in conn.execute(spent)}
-    answers = {(row[0], row[1]): row for row in conn.execute(judged)}
+    """Every version of every prompt that was used, the latest first; verdicts are those of the latest 5,000."""
+    answer, call = analyses.c, model_calls.c
+    made = select(answer.producer_name, answer.producer_version, func.count(), func.max(answer.created_at))
+    made = made.where(answer.producer == "llm").group_by(answer.producer_name, answer.producer_version)
+    spent = select(call.prompt, call.prompt_version, func.count(), func.coalesce(func.sum(call.cost), 0.0))
+    calls = {(row[0], row[1]): row for row in conn.execute(spent.group_by(call.prompt, call.prompt_version))}
+    answers = {(row[0], row[1]): row for row in conn.execute(made)}
+    judged = list_judged(conn)
     found = []
     for prompt, version in answers.keys() | calls.keys():
-        _, _, many, approved, rejected, last = answers.get((prompt, version), ("", "", 0, 0, 0, None))
-        called, cost = calls.get((prompt, version), (0, 0.0))
-        found.append(PromptVersion(prompt, version, many, approved, rejected, called, cost, last))
+        _, _, many, last = answers.get((prompt, version), ("", "", 0, None))
+        _, _, called, cost = calls.get((prompt, version), ("", "", 0, 0.0))
+        approved, rejected = judged.get(("llm", prompt, version), (0, 0))
+        found.append(PromptVersion(prompt, version, many, approved, rejected, called, float(cost), last))
     oldest = datetime.min.replace(tzinfo=UTC)
     return sorted(found, key=lambda one: (one.last or oldest, one.prompt, one.version), reverse=True)
 
 
-def _starts(days: int, now: datetime) -> list[datetime]:
-    today = datetime.combine(now.astimezone(UTC).date(), datetime.min.time(), UTC)
-    return [today - timedelta(days=back) for back in range(days - 1, -1, -1)]
+_MADE = (func.count(), failures.c.id)
+_COST = (func.coalesce(func.sum(model_calls.c.cost), 0.0), model_calls.c.id)
 
 
-def _made_by_day(conn: Connection, table: Table, days: int, now: datetime) -> list[tuple[date, float]]:
-    starts = _starts(days, now)
-    ranges = [
-        select(literal(number), func.count()).where(
-            table.c.id >= first_id_at(start), table.c.id < first_id_at(start + timedelta(days=1))
+def _per_day(conn: Connection, measure: tuple[Any, Any], starts: Sequence[datetime]) -> list[tuple[date, float]]:
+    edges = {f"edge_{number}": first_id_at(edge) for number, edge in enumerate([*starts, starts[-1] + DAY])}
+    found: dict[int, float] = dict(conn.execute(_by_day(*measure, len(starts)), edges).all())
+    return [(start.date(), found.get(number, 0)) for number, start in enumerate(starts)]
+
+
+@cache
+def _by_day(measure: Any, id_: Any, days: int) -> CompoundSelect[int, float]:
+    """The statement: what is measured over the rows whose id was made on each day. Made once."""
+    edges: list[Any] = [bindparam(f"edge_{number}") for number in range(days + 1)]
+    return union_all(
+        *(
+            select(literal_column(str(number), Integer), measure).where(id_ >= edges[number], id_ < edges[number + 1])
+            for number in range(days)
         )
-        for number, start in enumerate(starts)
-    ]
-    counted = dict(conn.execute(union_all(*ranges)).all())
-    return [(start.date(), counted.get(number, 0)) for number, start in enumerate(starts)]
-
-
-def _cost_by_day(conn: Connection, days: int, now: datetime) -> list[tuple[date, float]]:
-    starts = _starts(days, now)
-    query = select(model_calls.c.started_at, model_calls.c.cost).where(
-        model_calls.c.started_at >= starts[0], model_calls.c.cost.is_not(None)
     )
-    spent = {start.date(): 0.0 for start in starts}
-    for started, cost in conn.execute(query):
-        day = started.astimezone(UTC).date()
-        spent[day] = spent.get(day, 0.0) + cost
-    return [(start.date(), round(spent[start.date()], 4)) for start in starts]
-
-
-def _answered(conn: Connection) -> list[tuple[str, int, int]]:
-    query = select(failures.c.producer, func.count(), func.coalesce(func.sum(failures.c.event_count), 0))
-    return [(row[0], int(row[1]), int(row[2])) for row in conn.execute(query.group_by(failures.c.producer))]
-
-
-def _top(conn: Connection, name: str) -> list[tuple[str, int]]:
-    seen = func.sum(failures.c.event_count).label("seen")
-    query = select(failures.c[name], seen).where(failures.c[name].is_not(None)).group_by(failures.c[name])
-    return [(row[0], int(row[1])) for row in conn.execute(query.order_by(seen.desc(), failures.c[name]).limit(_TOP))]
-
-
-def _review_hours(conn: Connection, since: datetime) -> list[float]:
-    first = func.min(reviews.c.created_at)
-    query = (
-        select(failures.c.created_at, first)
-        .join(failures, failures.c.id == reviews.c.failure_id)
-        .group_by(failures.c.id, failures.c.created_at)
-        .having(first >= since)
-        .limit(_MOST_REVIEWS)
-    )
-    return [(reviewed - made).total_seconds() / 3600 for made, reviewed in conn.execute(query)]

@@ -7,7 +7,7 @@ failure that is known cost it nothing.
 
 import re
 
-from sqlalchemy import ColumnElement, bindparam, column, func, literal_column, select, table
+from sqlalchemy import ColumnElement, Select, bindparam, column, func, literal_column, select, table
 
 from service.store.tables import excerpts
 
@@ -24,15 +24,19 @@ def matches(failure_id: ColumnElement[str], query: str, dialect: str) -> list[Co
     indexed = [found for found in parts if found]
     exact = [word for word, found in zip(words, parts, strict=True) if [word] != found]
     conditions = [excerpts.c.search.contains(word, autoescape=True) for word in exact]
+    if dialect == "sqlite" and indexed and not exact:
+        return [failure_id.in_(_in_fts5(indexed))]
     if indexed:
-        conditions.append(_in_fts5(indexed) if dialect == "sqlite" else _in_tsvector(indexed))
+        found = excerpts.c.failure_id.in_(_in_fts5(indexed)) if dialect == "sqlite" else _in_tsvector(indexed)
+        conditions.append(found)
     return [failure_id.in_(select(excerpts.c.failure_id).where(*conditions))] if conditions else []
 
 
-def _in_fts5(words: list[list[str]]) -> ColumnElement[bool]:
+def _in_fts5(words: list[list[str]]) -> Select[str]:
+    """The ids of failures."""
     wanted = " AND ".join(" AND ".join([*(f'"{part}"' for part in parts), f'"{last}" *']) for *parts, last in words)
     found = select(_words.c.rowid).where(literal_column("excerpt_words").op("MATCH")(bindparam(None, wanted)))
-    return excerpts.c.failure_id.in_(select(_numbers.c.failure_id).where(_numbers.c.number.in_(found)))
+    return select(_numbers.c.failure_id).where(_numbers.c.number.in_(found))
 
 
 def _in_tsvector(words: list[list[str]]) -> ColumnElement[bool]:

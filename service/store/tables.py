@@ -151,7 +151,7 @@ class Analysis(Record, table=True):
     __table_args__ = (
         UniqueConstraint("failure_id", "producer", "producer_name", "producer_version"),
         Index(None, "event_id"),
-        Index(None, "producer", "producer_name", "created_at"),
+        Index(None, "producer", "producer_name", "producer_version", "created_at"),
     )
 
     id: str = Field(primary_key=True)

@@ -15,7 +15,7 @@ from starlette.responses import Response
 from starlette.routing import Match, Route
 from starlette.types import Scope
 
-from service.web.pages import show_error
+from service.web.pages import is_twin, show_error
 from service.web.problems import (
     ProblemError,
     crash,
@@ -76,7 +76,8 @@ def respond(request: Request, problem: ProblemError) -> Response:
 
 def is_page_request(request: Request) -> bool:
     """Whether a browser asked for a page."""
-    return not request.url.path.startswith(_NO_PAGES) and "text/html" in request.headers.get("accept", "")
+    wants_page = "text/html" in request.headers.get("accept", "") and not is_twin(request)
+    return wants_page and not request.url.path.startswith(_NO_PAGES)
 
 
 def _method_table(routes: Iterable[object]) -> Callable[[Scope], list[str]]:

@@ -5,17 +5,20 @@ from datetime import UTC, datetime
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Request
-from fastapi.encoders import jsonable_encoder
-from fastapi.responses import HTMLResponse, JSONResponse, Response
+from fastapi.responses import Response
 
 from service.store.activity import list_everything
+from service.store.denials import LOOKED_AT
 from service.store.insights import ByDay, Insights, list_prompt_versions, load_insights
 from service.store.paging import InvalidCursor
 from service.store.tables import Activity, Review
+from service.store.verdicts import ReviewTimes
 from service.web.chart import Chart, draw_bars
-from service.web.pages import show, show_error
+from service.web.denial_map import draw_map
+from service.web.pages import show_error, show_twinned, twinned
 from service.web.queue_filter import PRODUCERS
 from service.web.services import Services, services_of
+from service.web.words import plural
 
 router = APIRouter(include_in_schema=False)
 _Services = Annotated[Services, Depends(services_of)]
@@ -31,59 +34,55 @@ _WORDS = {
 }
 
 
-@router.get("/insights")
-def show_insights(request: Request, services: _Services) -> HTMLResponse:
-    """Charts of the last 30 days, and tops over all that is kept."""
+@twinned(router, "/insights")
+def show_insights(request: Request, services: _Services) -> Response:
+    """Charts of the last 30 days, and tops over the failures seen last."""
     found = _insights(services)
     charts = [
         _by_day("events", "Events received", found.events, "events"),
         _by_day("failures", "New failures", found.failures, "failures"),
         _by_day("cost", "Cost of models, in US dollars", found.cost, "dollars"),
+        _review_times(found.reviews),
     ]
-    events = sum(seen for _, _, seen in found.answered) or 1
-    shares = [(PRODUCERS.get(by, by), many, seen, 100 * seen / events) for by, many, seen in found.answered]
-    return show(request, "insights.html", section="/insights", found=found, charts=charts, shares=shares)
+    shares = [(PRODUCERS.get(by, by), events) for by, events in found.answered]
+    twin = asdict(found) | {"map": [pair._asdict() for pair in found.map], "reviews": found.reviews._asdict()}
+    return show_twinned(
+        request,
+        "insights.html",
+        twin,
+        section="/insights",
+        found=found,
+        charts=charts,
+        shares=shares,
+        looked_at=LOOKED_AT,
+        map=draw_map(found.map),
+    )
 
 
-@router.get("/insights.json")
-def insights_as_json(services: _Services) -> JSONResponse:
-    """The same numbers."""
-    return JSONResponse(jsonable_encoder(asdict(_insights(services))))
-
-
-@router.get("/prompts")
-def show_prompts(request: Request, services: _Services) -> HTMLResponse:
+@twinned(router, "/prompts")
+def show_prompts(request: Request, services: _Services) -> Response:
     """Every version of every prompt that was used: answers, approval rate, cost."""
     with services.engine.connect() as conn:
         versions = list_prompt_versions(conn)
-    return show(request, "prompts.html", section="/prompts", versions=versions)
+    return show_twinned(request, "prompts.html", {"items": versions}, section="/prompts", versions=versions)
 
 
-@router.get("/prompts.json")
-def prompts_as_json(services: _Services) -> JSONResponse:
-    """The same versions."""
-    with services.engine.connect() as conn:
-        return JSONResponse(jsonable_encoder({"items": [asdict(one) for one in list_prompt_versions(conn)]}))
-
-
-@router.get("/audit")
-def show_audit(request: Request, services: _Services, cursor: str = "") -> HTMLResponse:
+@twinned(router, "/audit")
+def show_audit(request: Request, services: _Services, cursor: str = "") -> Response:
     """Who did what, the latest first."""
     try:
         deeds, following = _deeds(services, cursor)
     except InvalidCursor:
         return show_error(request, 400, "No such page", "The address of this page of the list is damaged.")
-    return show(request, "audit.html", section="/audit", deeds=deeds, next_cursor=following, at_start=not cursor)
-
-
-@router.get("/audit.json")
-def audit_as_json(services: _Services, cursor: str = "") -> Response:
-    """The same deeds."""
-    try:
-        deeds, following = _deeds(services, cursor)
-    except InvalidCursor as error:
-        return JSONResponse({"detail": str(error)}, 400)
-    return JSONResponse(jsonable_encoder({"items": deeds, "next_cursor": following}))
+    return show_twinned(
+        request,
+        "audit.html",
+        {"items": deeds, "next_cursor": following},
+        section="/audit",
+        deeds=deeds,
+        next_cursor=following,
+        at_start=not cursor,
+    )
 
 
 def _insights(services: Services) -> Insights:
@@ -94,6 +93,11 @@ def _insights(services: Services) -> Insights:
 def _by_day(name: str, title: str, values: ByDay, unit: str) -> Chart:
     days = [(f"{day:%-d %b}", value) for day, value in values]
     return draw_bars(f"{name}-by-day", f"{title}, last {len(days)} days", "Day (UTC)", days, unit)
+
+
+def _review_times(times: ReviewTimes) -> Chart:
+    title = f"Time from the first event to the first verdict, of {plural(times.failures, 'failure')}"
+    return draw_bars("review-times", title, "Time", list(times.spread.items()), "failures")
 
 
 def _deeds(services: Services, cursor: str) -> tuple[list[dict[str, Any]], str | None]:

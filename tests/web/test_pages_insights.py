@@ -49,12 +49,19 @@ def test_the_numbers_add_up(browser: httpx.Client) -> None:
     assert sum(count for _, count in found["events"]) == 4
     assert sum(count for _, count in found["failures"]) == 3
     assert sum(cost for _, cost in found["cost"]) == 0.25
-    assert sorted(found["answered"]) == [["llm", 1, 1], ["none", 1, 1], ["rule", 1, 2]]
+    assert sorted(found["answered"]) == [["llm", 1], ["none", 1], ["rule", 2]]
     assert found["actions"] == [["SELECT", 2], ["<b>x</b>", 1]]
-    assert found["reviewed"] == 1
+    assert found["map"][0] == {
+        "principal": "billing_app",
+        "resource": "orders",
+        "actions": ["SELECT", "<b>x</b>"],
+        "events": 3,
+    }
+    assert found["reviews"]["failures"] == sum(found["reviews"]["spread"].values()) == 1
     page = browser.get("/insights").text
     assert "4 events in all; most on" in page
     assert "50.0 %" in page
+    assert "Most often billing_app was denied orders: 3 events." in page
     assert "&lt;b&gt;x&lt;/b&gt;" in page
     assert "style=" not in page
 
@@ -91,5 +98,4 @@ def test_pages_without_anything_say_so(tmp_path_factory: pytest.TempPathFactory)
     with running_site(tmp_path_factory.mktemp("none")) as empty:
         browser = empty.browser()
         assert "No prompt has been used yet" in browser.get("/prompts").text
-        assert "Nobody has done anything yet" in browser.get("/audit").text
         assert "Nothing has arrived yet" in browser.get("/insights").text

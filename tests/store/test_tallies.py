@@ -1,0 +1,55 @@
+"""Events are counted by day and by what answered them: each once, whether it is old, new, or deleted since."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+
+from sqlalchemy import Engine, delete, select, update
+
+from service.store.ids import first_id_at
+from service.store.occurrence import Occurrence
+from service.store.tables import events
+from service.store.tallies import count_answered, fold_a_day
+from service.store.writer import Writer
+
+DAY = timedelta(days=1)
+
+
+def count(engine: Engine, now: datetime, *by: str) -> dict[tuple[object, ...], int]:
+    with engine.connect() as conn:
+        return dict(count_answered(conn, 7, now, by))  # type: ignore[arg-type]  # a test names columns as text
+
+
+def test_each_event_counts_once_before_and_after_it_is_folded(
+    engine: Engine, writer: Writer, occur: Callable[..., Occurrence]
+) -> None:
+    sent = [occur(one, rule="v1") for one in "dab"] + [occur("c", fingerprint="two")]
+    writer.submit(sent).result(30)
+    now = datetime.now(UTC)
+    with engine.begin() as conn:
+        for source, days in (("a", 2), ("b", 1), ("c", 1)):
+            moment = now - days * DAY
+            moved = update(events).where(events.c.source_id == source)
+            conn.execute(moved.values(id=first_id_at(moment)[:-1] + source, received_at=moment))
+    expected = {("rule", "aws.test"): 3, ("none", ""): 1}
+    by_day = {(now - 2 * DAY).date(): 1, (now - DAY).date(): 2, now.date(): 1}
+    assert count(engine, now, "producer", "producer_name") == expected
+    while fold_a_day(engine, now):
+        assert count(engine, now, "producer", "producer_name") == expected
+    assert count(engine, now, "day") == {(day,): many for day, many in by_day.items()}
+    with engine.begin() as conn:
+        conn.execute(delete(events).where(events.c.source_id.in_(["a", "b"])))
+    assert count(engine, now, "producer", "producer_name") == expected
+    assert count(engine, now + 6 * DAY, "producer_name") == {("aws.test",): 1}
+
+
+def test_nothing_is_folded_while_a_transaction_may_still_add_to_it(
+    engine: Engine, writer: Writer, occur: Callable[..., Occurrence]
+) -> None:
+    writer.submit([occur("a", rule="v1")]).result(30)
+    received = datetime.now(UTC)
+    assert not fold_a_day(engine, received)
+    with engine.connect() as conn:
+        assert conn.execute(select(events.c.id)).scalar_one() >= first_id_at(received - DAY)
+    assert fold_a_day(engine, received + DAY)
+    assert not fold_a_day(engine, received)
+    assert count(engine, received, "producer") == {("rule",): 1}
