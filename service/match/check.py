@@ -13,10 +13,11 @@ from ruamel.yaml.error import YAMLError
 
 from service.domain import Answer, Artifact, ArtifactKind, Cause
 from service.match.answer import DENIAL, Match, build_match
+from service.match.index import LiteralIndex
 from service.match.lean import lean_problems
-from service.match.matcher import Candidate, Matcher, ReadyRule, choose, filter_of
+from service.match.literals import conditions_of
+from service.match.matcher import Candidate, Matcher, ReadyRule, choose
 from service.match.pattern import compile_pattern, reason_of
-from service.match.specificity import widen
 from service.match.tidy import tidy
 from service.proof.checker import find_excess, prove_answer
 from service.render import MISSING, TemplateFault, environment, is_plain
@@ -243,11 +244,10 @@ def _clean_problems(matcher: Matcher, clean_texts: Mapping[str, str]) -> Iterato
 
 
 def _literal_problems(ready: ReadyRule, lines: list[str]) -> Iterator[str]:
-    """A pattern without a rare literal has to be tried on almost every text; the filter in front is for nothing."""
+    """A pattern without a rare literal has to be tried on almost every text; the index in front is for nothing."""
     for number, alternative in enumerate(ready.alternatives, 1):
-        part = filter_of([widen(alternative.text)])
-        part.Compile()
-        passed = sum(bool(part.Match(line, potential=True)) for line in lines)
+        index = LiteralIndex([conditions_of(alternative.text)])
+        passed = sum(bool(index.possible(line)) for line in lines)
         if passed > _MOST_PASSED * len(lines):
             share = f"{passed} of {len(lines)} clean lines hold the literals of pattern {number}"
             yield f"{share}: give each of its alternatives a literal of 4 letters or more that is rare"

@@ -1,6 +1,6 @@
 """Find the one rule that knows a text, in time linear in the text whatever it says.
 
-RE2's filter looks for the literals that each pattern cannot do without; only patterns whose literals are all there run.
+Only patterns whose literals the text holds run, each in RE2's automaton, which is built when it is first needed.
 (A RE2 set over whole patterns is as fast on texts it knows, but builds thousands of automaton states on a new one.)
 Of several matching rules the choice is fixed by docs/rules.md, "Which rule wins".
 """
@@ -10,18 +10,21 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+import msgspec
 import re2
 
 from service.match.answer import Match, build_match
-from service.match.pattern import check_repeats, compile_pattern, options, reason_of
-from service.match.specificity import count_literals, widen
+from service.match.index import LiteralIndex
+from service.match.literals import Conditions, conditions_of
+from service.match.pattern import compile_pattern, options, reason_of
+from service.match.specificity import count_literals
 from service.match.tidy import View, tidy
+from service.rules.cache import remember
 from service.rules.load import RuleError
 from service.rules.model import Matches, Pack, Rule, version_of
 
-_PATTERNS_PER_FILTER = 1_600
-"""Each filter reads the whole text, so few are fast; RE2 keeps a filter's literals in one automaton of a fixed size,
-which some 2,000 of our patterns fill."""
+_FEW = 200  # patterns that are read anew each time; reading thousands takes a second
+_READING = 2  # grows with every change to what `conditions_of` says of a pattern
 
 
 @dataclass(frozen=True)
@@ -45,8 +48,11 @@ class ReadyRule:
 
     rule: Rule
     pack: Pack
-    version: str
     alternatives: tuple[Alternative, ...]
+
+    @cached_property
+    def version(self) -> str:
+        return version_of(self.pack, self.rule)
 
     @cached_property
     def vetoes(self) -> tuple[Any, ...]:
@@ -96,30 +102,27 @@ class Matcher:
     def __init__(self, packs: Sequence[Pack]) -> None:
         """Raises `RuleError` naming the rule whose pattern RE2 refuses."""
         self.packs = tuple(packs)
-        self.rules: dict[str, ReadyRule] = {}
-        self._owners: list[tuple[ReadyRule, int]] = []
-        open_filters: list[tuple[Any, list[str]]] = []
-        for pack in packs:
-            for rule in pack.rules:
-                self._add(pack, rule, open_filters)
-        self._filters: list[tuple[int, Any]] = []
-        for number, (part, patterns) in enumerate(open_filters):
-            self._filters += _compiled(part, patterns, number * _PATTERNS_PER_FILTER)
+        ready = [_ready(rule, pack) for pack in packs for rule in pack.rules]
+        self.rules = {one.rule.id: one for one in ready}
+        self._owners = [(one, index) for one in ready for index in range(len(one.alternatives))]
+        self._index = LiteralIndex(self._conditions())
 
-    def _add(self, pack: Pack, rule: Rule, filters: list[tuple[Any, list[str]]]) -> None:
-        ready = ReadyRule(rule, pack, version_of(pack, rule), tuple(Alternative(text) for text in rule.pattern_texts))
-        self.rules[rule.id] = ready
-        for index, alternative in enumerate(ready.alternatives):
-            if len(self._owners) % _PATTERNS_PER_FILTER == 0:
-                filters.append((re2.Filter(), []))
-            part, patterns = filters[-1]
-            try:
-                check_repeats(alternative.text)
-                patterns.append(widen(alternative.text))
-                part.Add(patterns[-1], options())
-            except (re2.error, ValueError) as error:
-                raise RuleError(f"{pack.system}.yaml {rule.id}: pattern {index + 1}: {reason_of(error)}") from None
-            self._owners.append((ready, index))
+    def _conditions(self) -> list[tuple[Conditions, ...]]:
+        if len(self._owners) <= _FEW:
+            return [_read(ready, index) for ready, index in self._owners]
+        texts = [ready.alternatives[index].text for ready, index in self._owners]
+        distinct, patterns = remember("literals", msgspec.json.encode([_READING, texts]), self._read_all)
+        groups = [tuple(group) for group in distinct]
+        return [tuple(tuple(groups[number] for number in branch) for branch in branches) for branches in patterns]
+
+    def _read_all(self) -> tuple[list[tuple[str, ...]], list[list[list[int]]]]:
+        """All distinct conditions, and for each alternative of each pattern the numbers of its own."""
+        numbers: dict[tuple[str, ...], int] = {}
+        patterns = [
+            [[numbers.setdefault(one, len(numbers)) for one in branch] for branch in _read(ready, index)]
+            for ready, index in self._owners
+        ]
+        return list(numbers), patterns
 
     def match(self, text: str, context: Mapping[str, Any]) -> Match | None:
         """The match of the winning rule, or None where no rule knows the text."""
@@ -132,17 +135,12 @@ class Matcher:
     def candidates(self, view: View, context: Mapping[str, Any]) -> list[Candidate]:
         """Every rule that matches, by its first alternative that does."""
         possible: dict[str, tuple[ReadyRule, list[int]]] = {}
-        for hit in self._hits(view.text.lower()):
+        for hit in self._index.possible(view.text):
             ready, index = self._owners[hit]
             possible.setdefault(ready.rule.id, (ready, []))[1].append(index)
         data = view.text.encode()
         found = (self._try(ready, indexes, view, data, context) for ready, indexes in possible.values())
         return [candidate for candidate in found if candidate]
-
-    def _hits(self, text: str) -> list[int]:
-        """Which patterns have all their literals in the text, in the order in which they were added."""
-        parts = ((first, part.Match(text, potential=True)) for first, part in self._filters)
-        return [first + hit for first, hits in parts for hit in sorted(hits or ())]
 
     def _try(
         self, ready: ReadyRule, indexes: list[int], view: View, data: bytes, context: Mapping[str, Any]
@@ -158,25 +156,19 @@ class Matcher:
         return Candidate(ready, ready.alternatives[index], found.start(), view)
 
 
-def _compiled(part: Any, patterns: Sequence[str], first: int) -> list[tuple[int, Any]]:
-    """The filter, with the number of its first pattern; or its halves where RE2 has no room for so many literals."""
+def _ready(rule: Rule, pack: Pack) -> ReadyRule:
+    return ReadyRule(rule, pack, tuple(Alternative(text) for text in rule.pattern_texts))
+
+
+def _read(ready: ReadyRule, index: int) -> tuple[Conditions, ...]:
+    """What a text must hold for a pattern. Raises `RuleError` where RE2 refuses the pattern."""
+    text = ready.alternatives[index].text
     try:
-        part.Compile()
-    except re2.error:
-        if len(patterns) < 2:
-            raise
-        middle = len(patterns) // 2
-        halves = (patterns[:middle], first), (patterns[middle:], first + middle)
-        return [found for half, at in halves for found in _compiled(filter_of(half), half, at)]
-    return [(first, part)]
-
-
-def filter_of(patterns: Sequence[str]) -> Any:
-    """An RE2 filter of widened patterns, still to be compiled."""
-    part = re2.Filter()
-    for pattern in patterns:
-        part.Add(pattern, options())
-    return part
+        re2.compile(text, options=options())
+    except re2.error as error:
+        problem = f"{ready.pack.system}.yaml {ready.rule.id}: pattern {index + 1}: {reason_of(error)}"
+        raise RuleError(problem) from None
+    return conditions_of(text)
 
 
 def choose(candidates: Iterable[Candidate]) -> Candidate | None:

@@ -1,6 +1,5 @@
 """RE2 patterns as rules use them: case-insensitive, linear-time, compiled once per process."""
 
-import re
 from functools import cache
 from typing import Any
 
@@ -19,21 +18,12 @@ def options() -> Any:
 
 
 _OPTIONS = options()
-_MAX_REPEAT = 1_000
-_REPEAT = re.compile(r"(?<!\\)(?<!\\[xpP])\{(?:\d+,)?(\d+)\}")
 
 
 @cache
 def compile_pattern(pattern: str) -> Any:
     """A compiled pattern. Raises `re2.error`; `reason_of` puts it in words."""
     return re2.compile(pattern, options=_OPTIONS)
-
-
-def check_repeats(pattern: str) -> None:
-    """Raise `ValueError` where a counted repeat is more than RE2 allows; widening would hide it from the prefilter."""
-    for found in _REPEAT.finditer(pattern):
-        if int(found.group(1)) > _MAX_REPEAT:
-            raise ValueError(f"the repeat {found.group(0)} is more than {_MAX_REPEAT}; shorten it or use *")
 
 
 def reason_of(error: Exception) -> str:

@@ -1,18 +1,9 @@
-"""What a pattern's text says of its matches: the literal characters that each must contain, the groups one can lack.
-
-Also the widened form for the prefilter: counted gaps make the automaton large, and a superset is enough there.
-"""
+"""What a pattern's text says of its matches: the literal characters that each must contain, the groups one can lack."""
 
 import re
 
 _ESCAPED_CLASS = frozenset("dDwWsSbBAzpP")
-_COUNTED = re.compile(r"(?<!\\)\{(\d+),\d+\}")
 _GROUP_HEAD = re.compile(r"\?(?:P?<(\w+)>|[a-zA-Z-]*:|[a-zA-Z-]+(?=\)))")
-
-
-def widen(pattern: str) -> str:
-    """The pattern with `{n,m}` as `*` or `+`: matches whatever the pattern matches, and more."""
-    return _COUNTED.sub(lambda found: "*" if found.group(1) == "0" else "+", pattern)
 
 
 def count_literals(pattern: str) -> int:

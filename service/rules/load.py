@@ -1,25 +1,20 @@
 """Read rule packs from a folder. Errors name file, line, rule and what to do.
 
 YAML is read by ruamel.yaml (1.2: `no` stays text, a duplicate key is an error). Parsing a large folder takes
-seconds, so each parsed file is kept in a cache named after its content; the cache is only a copy and may go.
+seconds, so each parsed file is remembered under the hash of its content.
 """
 
-import hashlib
-import os
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-import msgspec
 from pydantic import ValidationError
 from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.nodes import MappingNode, Node, SequenceNode
 
+from service.rules.cache import remember
 from service.rules.model import Pack
-
-_CACHE_FORMAT = 1
-_CACHED_VERSIONS = 4
 
 
 class RuleError(ValueError):
@@ -67,32 +62,7 @@ def parse_yaml(path: Path, source: str) -> Any:
 
 
 def _parsed(path: Path, source: bytes) -> Any:
-    digest = hashlib.sha256(b"%d " % _CACHE_FORMAT + source).hexdigest()[:32]
-    cache = _cache_folder() / f"{path.stem}-{digest}.json"
-    try:
-        return msgspec.json.decode(cache.read_bytes())
-    except (OSError, msgspec.DecodeError):
-        parsed = parse_yaml(path, source.decode())
-    _write_cache(cache, path.stem, parsed)
-    return parsed
-
-
-def _cache_folder() -> Path:
-    base = os.environ.get("XDG_CACHE_HOME")
-    return (Path(base) if base else Path.home() / ".cache") / "whydenied"
-
-
-def _write_cache(cache: Path, stem: str, parsed: Any) -> None:
-    try:
-        cache.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        partial = cache.with_suffix(f".{os.getpid()}.tmp")
-        partial.write_bytes(msgspec.json.encode(parsed))
-        partial.replace(cache)
-        held = sorted(cache.parent.glob(f"{stem}-{'?' * 32}.json"), key=lambda path: path.stat().st_mtime)
-        for old in held[:-_CACHED_VERSIONS]:
-            old.unlink(missing_ok=True)
-    except (OSError, TypeError):
-        return  # a read-only home or an unusual YAML value costs a second per start, nothing else
+    return remember(path.stem, source, lambda: parse_yaml(path, source.decode()))
 
 
 def _describe(path: Path, source: str, error: ValidationError) -> Iterable[str]:

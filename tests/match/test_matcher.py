@@ -143,9 +143,9 @@ def test_matching_takes_time_in_proportion_to_the_text(make_pack: MakePack, host
         text = hostile * (length // len(hostile))
         best = []
         for _ in range(3):
-            started = time.perf_counter()
+            started = time.thread_time()
             matcher.match(text, {})
-            best.append(time.perf_counter() - started)
+            best.append(time.thread_time() - started)
         return min(best)
 
     seconds(8_192)

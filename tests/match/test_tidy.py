@@ -78,9 +78,9 @@ def test_every_offset_stays_inside_the_original_and_never_goes_back(text: str) -
 @pytest.mark.parametrize("piece", ['\\\\\\"', "&amp;", "\x1b]x", "\\u0041", "\r\n", "\x1b["])
 def test_takes_time_in_proportion_to_a_hostile_text(piece: str) -> None:
     def seconds(times: int) -> float:
-        started = time.perf_counter()
+        started = time.thread_time()
         tidy(piece * times)
-        return time.perf_counter() - started
+        return time.thread_time() - started
 
     seconds(2_000)
     assert min(seconds(32_000) for _ in range(3)) < 16 * 6 * max(min(seconds(2_000) for _ in range(3)), 1e-4)
