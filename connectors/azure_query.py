@@ -52,9 +52,18 @@ class LogAnalyticsQuery(Puller):
             "KQL over a table with TimeGenerated, such as AzureActivity | where Level == 'Error', to read by schedule.",
             required=False,
         ),
-        PullSetting("tenant", "The id of the Entra tenant."),
-        PullSetting("client_id", "An app registration with the role Log Analytics Reader on the workspace."),
-        PullSetting("client_secret", "A secret of that app registration.", secret=True),
+        PullSetting("tenant", "The id of the Entra tenant, with a client_secret.", required=False),
+        PullSetting(
+            "client_id",
+            "An app registration, or user-assigned identity, with the role Log Analytics Reader on the workspace.",
+            required=False,
+        ),
+        PullSetting(
+            "client_secret",
+            "A secret of that app registration; without one, this machine's own identity.",
+            secret=True,
+            required=False,
+        ),
         PullSetting("url", "The query API's address.", required=False, default="https://api.loganalytics.io"),
         PullSetting("login_url", "Entra's address.", required=False, default="https://login.microsoftonline.com"),
     )
@@ -63,9 +72,12 @@ class LogAnalyticsQuery(Puller):
         """Raise `PullRefused` for an address or an id that is none."""
         base_url(settings)
         base_url(settings, "login_url")
-        for name in ("workspace", "tenant"):
+        has_secret = bool(settings.get("client_secret"))
+        for name in ("workspace", *(("tenant",) if has_secret else ())):
             if not _ID.fullmatch(settings.get(name, "")):
                 raise PullRefused(f"{name} must be an id, such as 00000000-0000-0000-0000-000000000000")
+        if has_secret and not settings.get("client_id"):
+            raise PullRefused("client_id is missing: the app registration that the client_secret belongs to")
 
     def lacks_text(self, event: ErrorEvent) -> bool:
         """A log alert tells of a number of rows, and of none of them."""
@@ -110,17 +122,21 @@ class LogAnalyticsQuery(Puller):
 
 
 def _ask(question: dict[str, str], settings: Settings, now: datetime) -> Exchange[Any]:
-    token = yield from _token(settings, now)
-    url = f"{base_url(settings)}/v1/workspaces/{settings['workspace']}/query"
-    return (yield from ask_json(post_json(url, question, {"Authorization": f"Bearer {token}"}), now))
+    url, scope = f"{base_url(settings)}/v1/workspaces/{settings['workspace']}/query", f"{base_url(settings)}/.default"
+    if settings.get("client_secret"):
+        token = yield from _token(settings, scope, now)
+        request = post_json(url, question, {"Authorization": f"Bearer {token}"})
+    else:
+        request = post_json(url, question, {}, f"azure:{scope}")
+    return (yield from ask_json(request, now))
 
 
-def _token(settings: Settings, now: datetime) -> Exchange[str]:
+def _token(settings: Settings, scope: str, now: datetime) -> Exchange[str]:
     form = {
         "grant_type": "client_credentials",
         "client_id": settings["client_id"],
         "client_secret": settings["client_secret"],
-        "scope": f"{base_url(settings)}/.default",
+        "scope": scope,
     }
     url = f"{base_url(settings, 'login_url')}/{settings['tenant']}/oauth2/v2.0/token"
     headers = {"Content-Type": "application/x-www-form-urlencoded"}

@@ -33,7 +33,12 @@ class LoggingEntries(Puller):
     every = 120
     settings = (
         PullSetting("project", "The id of the project."),
-        PullSetting("service_account", "The key file of a service account with Logs Viewer, as JSON.", secret=True),
+        PullSetting(
+            "service_account",
+            "The key file of a service account with Logs Viewer, as JSON; without one, this machine's own identity.",
+            secret=True,
+            required=False,
+        ),
         PullSetting(
             "filter",
             "In the Logging query language.",

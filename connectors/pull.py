@@ -26,7 +26,7 @@ _LONGEST_WAIT = 6 * 3_600.0
 _EPOCH = 1e9  # a number of seconds that is a date and no wait
 _RESETS = ("retry-after", "x-ratelimit-reset", "ratelimit-reset", "x-sentry-rate-limit-reset")
 _REMAINING = ("x-ratelimit-remaining", "ratelimit-remaining", "x-sentry-rate-limit-remaining")
-_LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
+LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +46,8 @@ class PullRequest:
 
     `limit` is the most bytes of an answer that are taken: a longer one is refused, or with `tail` its end is kept.
     `by_answer`: an earlier answer chose the address, so it gets no credentials and may not lie in a private network.
-    `proof` asks the driver to prove us with a vendor's own package, such as `aws:logs:eu-central-1`.
+    `proof` asks the driver to prove us with a vendor's own package, such as `aws:logs:eu-central-1`. `wait` is how many
+    seconds to leave the source alone before.
     """
 
     url: str
@@ -58,6 +59,7 @@ class PullRequest:
     tail: bool = False
     by_answer: bool = False
     proof: str | None = None
+    wait: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +155,7 @@ def is_safe(url: str) -> bool:
         return False
     if not host or parts.username or parts.query or parts.fragment or "\\" in url or not url.isprintable():
         return False
-    return parts.scheme == "https" or (parts.scheme == "http" and host in _LOOPBACK)
+    return parts.scheme == "https" or (parts.scheme == "http" and host in LOOPBACK)
 
 
 def ask(request: PullRequest, now: datetime) -> Exchange[PullAnswer]:

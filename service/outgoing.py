@@ -3,6 +3,7 @@
 Redirects are never followed, and proxies are those of the environment, as operators expect.
 """
 
+import ssl
 from typing import TYPE_CHECKING
 
 from service import __version__
@@ -15,14 +16,30 @@ class Unreachable(Exception):
     """Nothing usable came back. The message says what, without the address."""
 
 
-def open_client(*, timeout: float, headers: dict[str, str] | None = None, base_url: str = "") -> "httpx.AsyncClient":
-    """A client for one purpose; `timeout` in seconds holds for each of connecting, sending and reading."""
+def open_client(
+    *, timeout: float, headers: dict[str, str] | None = None, base_url: str = "", authority: str | None = None
+) -> "httpx.AsyncClient":
+    """A client for one purpose; `timeout` in seconds holds for each of connecting, sending and reading.
+
+    `authority` holds the certificates, as PEM, that alone are trusted to vouch for an address. Raises `ValueError`.
+    """
     import httpx  # noqa: PLC0415 - most starts of the service never call out
 
     agent = {"User-Agent": f"whydenied/{__version__}"}
     return httpx.AsyncClient(
-        timeout=timeout, headers=agent | (headers or {}), base_url=base_url, follow_redirects=False
+        timeout=timeout,
+        headers=agent | (headers or {}),
+        base_url=base_url,
+        follow_redirects=False,
+        verify=_trusting(authority) if authority else True,
     )
+
+
+def _trusting(authority: str) -> ssl.SSLContext:
+    try:
+        return ssl.create_default_context(cadata=authority)
+    except ssl.SSLError:
+        raise ValueError("the certificates are no PEM") from None
 
 
 async def fetch(url: str, *, patience: float, limit: int, headers: dict[str, str] | None = None) -> bytes:

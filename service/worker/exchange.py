@@ -3,6 +3,8 @@
 import asyncio
 import ipaddress
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
 
@@ -16,16 +18,28 @@ _T = TypeVar("_T")
 _MOST_REQUESTS = 60
 _PATIENCE, _WHOLE = 20.0, 120.0
 _MOST_BYTES = 64 * 1024 * 1024
-Prove = Callable[[PullRequest], Awaitable[Mapping[str, str]]]
 
 
-async def drive(exchange: Exchange[_T], prove: Prove) -> _T:
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """What proves us to a source, and `authority`, the certificates (PEM) that alone prove the source to us."""
+
+    headers: Mapping[str, str] = field(default_factory=dict)
+    authority: str | None = None
+
+
+Prove = Callable[[PullRequest], Awaitable[Proof]]
+Pause = Callable[[float], Awaitable[None]]
+_NO_PROOF = Proof()
+
+
+async def drive(exchange: Exchange[_T], prove: Prove, pause: Pause = asyncio.sleep) -> _T:
     """What the pull returns. Raises `PullError`; more than 60 requests or two minutes are one."""
     import httpx  # noqa: PLC0415 - most starts of the service never call out
 
     try:
-        async with asyncio.timeout(_WHOLE), open_client(timeout=_PATIENCE) as client:
-            return await _converse(exchange, client, prove)
+        async with asyncio.timeout(_WHOLE), AsyncExitStack() as stack:
+            return await _converse(exchange, _Clients(stack), prove, pause)
     except TimeoutError:
         raise PullLater("the source took longer than two minutes") from None
     except (httpx.HTTPError, httpx.InvalidURL) as error:
@@ -34,14 +48,34 @@ async def drive(exchange: Exchange[_T], prove: Prove) -> _T:
         exchange.close()
 
 
-async def _converse(exchange: Exchange[_T], client: "httpx.AsyncClient", prove: Prove) -> _T:
+class _Clients:
+    """A client for each set of certificates, closed with the stack."""
+
+    def __init__(self, stack: AsyncExitStack) -> None:
+        self._stack = stack
+        self._open: dict[str | None, httpx.AsyncClient] = {}
+
+    async def trusting(self, authority: str | None) -> "httpx.AsyncClient":
+        if authority not in self._open:
+            try:
+                client = open_client(timeout=_PATIENCE, authority=authority)
+            except ValueError as error:
+                raise PullRefused(f"the source cannot be trusted: {error}") from None
+            self._open[authority] = await self._stack.enter_async_context(client)
+        return self._open[authority]
+
+
+async def _converse(exchange: Exchange[_T], clients: _Clients, prove: Prove, pause: Pause) -> _T:
     trusted_host = ""
     try:
         request = await asyncio.to_thread(_advance, exchange, None)
         for _ in range(_MOST_REQUESTS):
             trusted_host = trusted_host or host_of(request)
             _check(request, trusted_host)
-            answer = await _send(client, request, await prove(request) if request.proof else {})
+            if request.wait:
+                await pause(request.wait)
+            proof = await prove(request) if request.proof else _NO_PROOF
+            answer = await _send(await clients.trusting(proof.authority), request, proof.headers)
             request = await asyncio.to_thread(_advance, exchange, answer)
     except _Returned as returned:
         result: _T = returned.value

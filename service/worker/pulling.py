@@ -28,7 +28,7 @@ from service.store.connections import get_connection
 from service.store.tables import Pull, WaitingEvent
 from service.store.writer import Overloaded, StoreUnavailable, Unstorable
 from service.tracing import span
-from service.worker.exchange import Prove, drive
+from service.worker.exchange import Proof, Prove, drive
 
 _LEASE = timedelta(minutes=5)
 _POLL_SECONDS = 5.0
@@ -70,7 +70,7 @@ class Pulling:
         connectors: Mapping[str, Connector],
         pipeline: Pipeline,
         counts: Counts,
-        prove: Callable[[PullRequest, Settings], Awaitable[Mapping[str, str]]],
+        prove: Callable[[PullRequest, Settings], Awaitable[Proof]],
         *,
         first_wait: float = _FIRST_WAIT,
     ) -> None:

@@ -18,7 +18,7 @@ from connectors.logql import lines_query
 from connectors.pull import PullError, PullGone, PullNothing, PullRequest
 from service.pull_settings import complete
 from service.worker.cloud_proof import prove
-from service.worker.exchange import drive
+from service.worker.exchange import Proof, drive
 
 NOW = datetime(2026, 3, 2, 10, 0, tzinfo=UTC)
 DENIED = "ERROR: permission denied for table orders"
@@ -42,7 +42,7 @@ def completed(name: str, event: ErrorEvent, given: Mapping[str, str], now: datet
     assert puller
     assert puller.lacks_text(event)
 
-    async def proof(request: PullRequest) -> Mapping[str, str]:
+    async def proof(request: PullRequest) -> Proof:
         return await prove(request, settings)
 
     return asyncio.run(drive(puller.enrich(event, settings, now), proof))
@@ -292,8 +292,8 @@ def test_a_scheduled_pull_quotes_the_lines_of_what_began_since_the_last_one(vend
     vendor.route("GET", "/api/ruler/grafana/api/v1/rule/rule-1", Answer({"grafana_alert": rule()}))
     vendor.route("POST", "/api/ds/query", loki)
 
-    async def no_proof(_: PullRequest) -> Mapping[str, str]:
-        return {}
+    async def no_proof(_: PullRequest) -> Proof:
+        return Proof()
 
     page = asyncio.run(drive(pulls.pull(settings, None, NOW), no_proof))
     assert [event.text for event in page.events] == [f"Refusals\n{DENIED}", "Refusals"]

@@ -1,19 +1,18 @@
 """What every source that is asked keeps to, against servers that refuse what the vendor refuses."""
 
 import asyncio
-import hmac
 import json
 import os
 import re
 import sys
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
-from hashlib import sha256
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl
 
 import pytest
+from aws_signed import aws_demands
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 from google.auth import jwt as google_jwt
@@ -26,7 +25,7 @@ from connectors.pull import Pulled, Puller, PullGone, PullLater, PullRefused, Pu
 from connectors.recording import read_recording
 from service.pull_settings import complete, known_settings
 from service.worker.cloud_proof import prove
-from service.worker.exchange import drive
+from service.worker.exchange import Proof, drive
 
 ROOT = Path(__file__).parents[2]
 PULLERS = {name: one.pulls for name, one in discover().items() if one.pulls is not None}
@@ -55,12 +54,13 @@ def settings_for(name: str, vendor: Vendor, **more: str) -> dict[str, str]:
     needed = [one.name for one in puller.settings if one.required or one.name in puller.optional_schedule]
     required = {one: words.get(one, f"a-{one}-for-tests") for one in needed}
     if name == "azure-monitor":
-        required["login_url"] = vendor.url
+        given = {one: f"a-{one}-for-tests" for one in ("tenant", "client_id", "client_secret")}
+        required |= {"login_url": vendor.url, **given}
     return complete({**required, "url": vendor.url, **more}, discover()[name])
 
 
-async def no_proof(_: PullRequest) -> Mapping[str, str]:
-    return {}
+async def no_proof(_: PullRequest) -> Proof:
+    return Proof()
 
 
 def pull(name: str, settings: Mapping[str, str], cursor: str | None = None, now: datetime = NOW) -> Pulled:
@@ -295,25 +295,6 @@ def test_a_grafana_alert_has_the_id_of_its_webhook(vendor: Vendor) -> None:
     path = "/api/alertmanager/grafana/api/v2/alerts"
     vendor.route("GET", path, needs({"authorization": "Bearer a-token-for-tests"}, Answer(alerts)))
     assert delivered.id in [event.id for event in pull("grafana", settings_for("grafana", vendor)).events]
-
-
-def aws_demands(asked: Asked, secret: str) -> Answer | None:
-    """What AWS answers to a request that is not signed as its documentation says."""
-    told = re.fullmatch(
-        r"AWS4-HMAC-SHA256 Credential=(\w+)/(\d{8})/([\w-]+)/(\w+)/aws4_request, SignedHeaders=([\w;-]+), "
-        r"Signature=(\w{64})",
-        asked.headers.get("authorization", ""),
-    )
-    if not told or not {"host", "x-amz-date", "x-amz-target"} <= set(told[5].split(";")):
-        return Answer({"__type": "MissingAuthenticationTokenException"}, 403)
-    headers = "".join(f"{name}:{asked.headers[name].strip()}\n" for name in told[5].split(";"))
-    canonical = f"{asked.method}\n{asked.path}\n\n{headers}\n{told[5]}\n{sha256(asked.body).hexdigest()}"
-    scope = f"{told[2]}/{told[3]}/{told[4]}/aws4_request"
-    whole = f"AWS4-HMAC-SHA256\n{asked.headers['x-amz-date']}\n{scope}\n{sha256(canonical.encode()).hexdigest()}"
-    key = f"AWS4{secret}".encode()
-    for part in (*scope.split("/"), whole):
-        key = hmac.digest(key, part.encode(), "sha256")
-    return None if key.hex() == told[6] else Answer({"__type": "SignatureDoesNotMatch"}, 403)
 
 
 def proven(name: str, settings: Mapping[str, str]) -> Pulled:

@@ -22,7 +22,7 @@ from service.store.connections import create_connection
 from service.store.tables import events, failures, waiting_events
 from service.store.waiting import count_waiting
 from service.worker.cloud_proof import prove
-from service.worker.exchange import drive
+from service.worker.exchange import Proof, drive
 from service.worker.pulling import Counts, Pulling
 
 PAYLOADS = Path(__file__).parents[1] / "connectors" / "payloads"
@@ -261,8 +261,8 @@ def ask_once(base: str, url: str | None = None, **more: Any) -> PullAnswer:
         yield from ask(PullRequest(f"{base}/first"), datetime.now(UTC))
         return (yield from ask(PullRequest(url or f"{base}/second", **more), datetime.now(UTC)))
 
-    async def no_proof(_: PullRequest) -> Mapping[str, str]:
-        return {}
+    async def no_proof(_: PullRequest) -> Proof:
+        return Proof()
 
     return asyncio.run(drive(exchange(), no_proof))
 
