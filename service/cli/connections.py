@@ -96,7 +96,7 @@ def secret(
             change_auth(conn, keyring, name, checked(auth, row.connector, discover()))
         except (DeclarationError, IsDeclared) as error:
             fail(str(error), 1)
-        note_deed(conn, "gave a secret to the connection", name)
+        note_deed(conn, "gave the secret of", name)
     typer.echo(f"{name} has its secret; a running service uses it within seconds")
 
 
@@ -136,7 +136,7 @@ def pull(
                 told = {} if off else complete({**kept_secrets(told, plain, puller), **plain}, connector)
                 wanted = None if off else Schedule(told, interval_of(told, puller))
                 set_pull(conn, keyring, name, wanted, datetime.now(UTC))
-                note_deed(conn, f"{'set' if wanted else 'ended'} the pulls of the connection", name)
+                note_deed(conn, f"{'set' if wanted else 'ended'} the pulls of", name)
         except (PullSettingsError, IsDeclared) as error:
             fail(str(error), 1)
         for line in _pull_lines(puller, told, get_pull(conn, name)):
@@ -198,7 +198,7 @@ def test(name: Annotated[str, typer.Argument(help="Its name.")]) -> None:
     services.writer.start()
     try:
         services.connections.refresh()
-        trial = asyncio.run(try_connection(services, app.ingest, name))
+        trial = asyncio.run(try_connection(services, app.ingest, name, "command line"))
     except ProblemError as problem:
         fail(problem.detail, 1)
     finally:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
-from sqlalchemy import Connection, insert, select
+from sqlalchemy import Connection, Engine, insert, select
 
 from service.store.ids import new_id
 from service.store.paging import Page, decode_id_cursor, encode_cursor
@@ -20,6 +20,12 @@ def note_activity(
     )
     conn.execute(insert(activities).values(made.model_dump()))
     return made
+
+
+def note_deed(engine: Engine, who: str, action: str, subject: str) -> None:
+    """Write down a deed whose own transaction was somebody else's, such as the writer's."""
+    with engine.begin() as conn:
+        note_activity(conn, who, action, subject)
 
 
 def list_activity_of(conn: Connection, failure_id: str, limit: int = 100) -> list[Activity]:

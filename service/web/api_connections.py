@@ -113,21 +113,22 @@ def put_secrets(
     return view_of(row, base_url(request))
 
 
-@router.post("/{name}/test", dependencies=[needs("admin")], responses=responses(401, 403, 404, 409, 422))
-async def test_connection(name: PathId, request: Request, services: _Services) -> TrialView:
+@router.post("/{name}/test", responses=responses(401, 403, 404, 409, 422))
+async def test_connection(name: PathId, request: Request, services: _Services, caller: _Admin) -> TrialView:
     """Send a test event through the connection, proven as its sender would; it says in its text that it is one.
 
     409 where none can be made, since only the vendor can sign it.
     """
-    return TrialView.model_validate(await try_connection(services, request.app.ingest, name))
+    return TrialView.model_validate(await try_connection(services, request.app.ingest, name, caller.name))
 
 
-@router.delete("/{name}/test", status_code=204, dependencies=[needs("admin")], responses=responses(401, 403, 404, 422))
-def delete_test(name: PathId, services: _Services) -> Response:
+@router.delete("/{name}/test", status_code=204, responses=responses(401, 403, 404, 422))
+def delete_test(name: PathId, services: _Services, caller: _Admin) -> Response:
     """Delete what test events of the connection stored."""
     _find(name, services)
     with services.engine.begin() as conn:
         delete_trials(conn, name)
+        note_activity(conn, caller.name, "deleted the test events of", name)
     return Response(status_code=204)
 
 

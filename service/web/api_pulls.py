@@ -12,15 +12,17 @@ from connectors.base import Connector
 from connectors.pull import Puller
 from service.pull_settings import PullSettingsError, complete, interval_of, kept_secrets, known_settings, shown
 from service.store import pulls
+from service.store.activity import note_activity
 from service.store.connections import IsDeclared, NoSuchConnection, get_connection
 from service.store.tables import Connection
-from service.web.access import needs
+from service.web.access import Caller, needs
 from service.web.problems import ProblemError, responses
 from service.web.schema import NO_NUL, Input, Output, PathId
 from service.web.services import Services, services_of
 
 router = APIRouter(prefix="/api/v1/connections/{name}/pull", tags=["connections"])
 _Services = Annotated[Services, Depends(services_of)]
+_Admin = Annotated[Caller, needs("admin")]
 _Name = Annotated[str, StringConstraints(min_length=1, max_length=50, pattern=NO_NUL)]
 _Value = Annotated[str, StringConstraints(max_length=20_000, pattern=NO_NUL)]
 
@@ -63,8 +65,8 @@ def get_pull(name: PathId, services: _Services) -> PullView:
         return view_pull(conn, services, *_find(conn, services, name))
 
 
-@router.put("", dependencies=[needs("admin")], responses=responses(400, 401, 403, 404, 409, 413, 422))
-def put_pull(name: PathId, body: PullSettings, services: _Services) -> PullView:
+@router.put("", responses=responses(400, 401, 403, 404, 409, 413, 422))
+def put_pull(name: PathId, body: PullSettings, services: _Services, caller: _Admin) -> PullView:
     """Give a connection what its pulls have to know. The first pull begins at once."""
     try:
         with services.engine.begin() as conn:
@@ -73,6 +75,7 @@ def put_pull(name: PathId, body: PullSettings, services: _Services) -> PullView:
             settings = complete({**kept_secrets(old, body.settings, puller), **body.settings}, connector)
             wanted = pulls.Schedule(settings, interval_of(settings, puller))
             pulls.set_pull(conn, services.keyring, name, wanted, datetime.now(UTC))
+            note_activity(conn, caller.name, "set the pulls of", name)
             changed = view_pull(conn, services, *_find(conn, services, name))
     except PullSettingsError as error:
         raise ProblemError(422, "invalid-pull", _sentence(error)) from None
@@ -82,12 +85,13 @@ def put_pull(name: PathId, body: PullSettings, services: _Services) -> PullView:
     return changed
 
 
-@router.delete("", status_code=204, dependencies=[needs("admin")], responses=responses(401, 403, 404, 409, 422))
-def delete_pull(name: PathId, services: _Services) -> Response:
+@router.delete("", status_code=204, responses=responses(401, 403, 404, 409, 422))
+def delete_pull(name: PathId, services: _Services, caller: _Admin) -> Response:
     """Take the settings and credentials away; what was pulled stays."""
     try:
         with services.engine.begin() as conn:
             pulls.set_pull(conn, services.keyring, name, None, datetime.now(UTC))
+            note_activity(conn, caller.name, "ended the pulls of", name)
     except IsDeclared as error:
         raise ProblemError(409, "declared-connection", _sentence(error)) from None
     except NoSuchConnection:

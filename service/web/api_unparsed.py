@@ -6,7 +6,7 @@ from fastapi import APIRouter, Depends
 
 from service.store.deliveries import list_unparsed
 from service.store.paging import InvalidCursor
-from service.web.access import needs
+from service.web.access import Caller, needs
 from service.web.api_events import outcome_of
 from service.web.api_failures import Cursor, Limit, invalid_cursor
 from service.web.problems import responses
@@ -33,12 +33,14 @@ def get_unparsed(
     return UnparsedPage.model_validate(page)
 
 
-@router.post(
-    "/unparsed/{delivery_id}/replay", dependencies=[needs("admin")], responses=responses(401, 403, 404, 409, 422)
-)
-async def replay_delivery(services: Annotated[Services, Depends(services_of)], delivery_id: PathId) -> Replayed:
+@router.post("/unparsed/{delivery_id}/replay", responses=responses(401, 403, 404, 409, 422))
+async def replay_delivery(
+    caller: Annotated[Caller, needs("admin")],
+    services: Annotated[Services, Depends(services_of)],
+    delivery_id: PathId,
+) -> Replayed:
     """Read a kept delivery again with its connection's connector, and store what it holds.
 
     It is deleted in the same transaction; replaying it twice stores nothing twice. 409 where it still cannot be read.
     """
-    return Replayed(events=[outcome_of(one) for one in await replay(services, delivery_id)])
+    return Replayed(events=[outcome_of(one) for one in await replay(services, delivery_id, caller.name)])

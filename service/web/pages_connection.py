@@ -55,7 +55,7 @@ def rotate(request: Request, services: _Services, name: PathId, fields: _Fields)
 async def send_test(request: Request, services: _Services, name: PathId) -> HTMLResponse | RedirectResponse:
     """Send a test event through the connection; the page says what became of it."""
     try:
-        trial = await try_connection(services, request.app.ingest, name)
+        trial = await try_connection(services, request.app.ingest, name, request.state.account.name)
     except ProblemError as problem:
         if problem.status != 409:
             raise
@@ -69,9 +69,9 @@ async def send_test(request: Request, services: _Services, name: PathId) -> HTML
 
 
 @router.post("/sources/{name}/test/delete", dependencies=_admins)
-def forget_test(services: _Services, name: PathId) -> RedirectResponse:
+def forget_test(request: Request, services: _Services, name: PathId) -> RedirectResponse:
     """Delete what test events stored."""
-    delete_test(name, services)
+    delete_test(name, services, request.state.account)
     return RedirectResponse(f"/sources/{name}?done=untested", 303)
 
 

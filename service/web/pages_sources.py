@@ -59,7 +59,7 @@ def show_delivery(request: Request, services: _Services, delivery_id: str) -> HT
 async def replay_delivery(request: Request, services: _Services, delivery_id: str) -> HTMLResponse | RedirectResponse:
     """Read it again; then to what it held, or the page with why it still cannot be read."""
     try:
-        accepted = await replay(services, delivery_id)
+        accepted = await replay(services, delivery_id, request.state.account.name)
     except ProblemError as problem:
         if problem.status != 409:
             raise

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 from connectors.base import BodyTooLarge, Delivery, Parsed, Unparseable
 from service.pipeline import Accepted
+from service.store.activity import note_deed
 from service.store.deliveries import get_unparsed
 from service.store.tables import Unparsed
 from service.web.api_events import refusing
@@ -17,8 +18,11 @@ _CUT = "characters left out ...]"
 _DECODED = {"content-encoding"}  # undone before the body was kept
 
 
-async def replay(services: Services, delivery_id: str) -> Sequence[Accepted]:
-    """Store the events of a kept delivery and delete it in the same transaction. Raises `ProblemError`."""
+async def replay(services: Services, delivery_id: str, who: str) -> Sequence[Accepted]:
+    """Store the events of a kept delivery and delete it in the same transaction; then tell the audit log.
+
+    Raises `ProblemError`.
+    """
     kept = await asyncio.to_thread(_find, services, delivery_id)
     live = services.connections.get(kept.connection)
     if live is None:
@@ -28,6 +32,8 @@ async def replay(services: Services, delivery_id: str) -> Sequence[Accepted]:
     with refusing():
         accepted = await services.pipeline.accept(live.name, parsed.events, replayed=[kept.id])
     count_accepted(services.metrics, live.name, accepted)
+    subject = f"{delivery_id} of {live.name}"
+    await asyncio.to_thread(note_deed, services.engine, who, "read a delivery again", subject)
     return accepted
 
 

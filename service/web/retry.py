@@ -1,5 +1,6 @@
 """Ask the model again about a failure that it gave no answer to."""
 
+from service.store.activity import note_activity
 from service.store.failures import get_failure, set_analysis_state
 from service.store.tables import Failure
 from service.web.services import Services
@@ -17,6 +18,7 @@ def retry_analysis(services: Services, failure_id: str, who: str) -> Failure | N
         is_open = before is not None and before.analysis_state in RETRIABLE
         if is_open:
             set_analysis_state(conn, failure_id, "queued", f"Asked again by {who}.")
+            note_activity(conn, who, "asked the model again about", "", failure_id=failure_id)
     if is_open:
         services.ask_model([failure_id])
     return before

@@ -15,6 +15,7 @@ from starlette.types import ASGIApp, Message
 
 from connectors.base import Delivery
 from connectors.trial import make_trial
+from service.store.activity import note_deed
 from service.store.failures import FailureFilter, list_failures
 from service.store.ids import new_id
 from service.store.trials import TEST_RULE, is_trial
@@ -35,12 +36,13 @@ class Trial:
     detail: str
 
 
-async def try_connection(services: Services, ingest: ASGIApp, name: str) -> Trial:
-    """Send one test event. Raises `ProblemError` where none can be made, with what to do instead."""
+async def try_connection(services: Services, ingest: ASGIApp, name: str, who: str) -> Trial:
+    """Send one test event and tell the audit log who did. Raises `ProblemError` where none can be made, with what to do instead."""
     live = services.connections.get(name)
     if live is None:
         raise ProblemError(404, "no-such-connection", "There is no connection of this name that receives.", name=name)
     made = _delivery(live, services)
+    await asyncio.to_thread(note_deed, services.engine, who, "sent a test event through", live.name)
     status, body = await _deliver(ingest, live.name, made)
     failure_id = await asyncio.to_thread(_stored, services, live.name, made.received_at) if status < 300 else None
     if failure_id is None:

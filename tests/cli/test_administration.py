@@ -197,6 +197,6 @@ def test_people_are_signed_out_and_every_change_is_in_the_audit_log(run: Run, sq
         "made the API key",
         "revoked the API key",
         "made the connection",
-        "gave a secret to the connection",
+        "gave the secret of",
         "removed the connection",
     ]
