@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 ELASTALERT := tests/clients/elastalert
 .DEFAULT_GOAL := help
 
-.PHONY: help setup demo serve test check audit fmt lock rules bench screenshots elastalert clean
+.PHONY: help setup demo serve test check fuzz audit fmt lock rules bench screenshots elastalert clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -44,6 +44,10 @@ check: setup ## Lint, types, import contracts, YAML, rules, prompts, migrations
 	$(BIN)/whydenied rules check
 	$(BIN)/whydenied prompts check
 	$(BIN)/whydenied migrate --check
+
+fuzz: setup ## Throw much more at every route and connector than the tests do (FUZZ=20 times, never the same twice)
+	WHYDENIED_FUZZ=$(or $(FUZZ),20) $(BIN)/python -m pytest --timeout 7200 \
+	  tests/web/test_every_route.py tests/web/test_api_contract.py tests/connectors/test_contract.py
 
 audit: setup ## Ask the database of advisories about every pinned package (needs the network; exit 1: something is known)
 	$(BIN)/uv venv --quiet --clear $(VENV)/audit

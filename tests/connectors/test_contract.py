@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from fuzzing import bounded
+from hypothesis import given
 from hypothesis import strategies as st
 from public_keys import OTHER_KEYS
 
@@ -350,7 +351,7 @@ HEADERS = st.dictionaries(
     ),
 )
 PATHS = st.sampled_from(["", "/", "/api/1/envelope/", "/api/1/store/", "/api/v2/alerts", "/api/1/minidump/", "/x"])
-FUZZ = settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+FUZZ = bounded(80)
 
 
 def read_hostile(connector: Connector, delivery: Delivery) -> None:
@@ -404,7 +405,7 @@ def put(value: Any, path: tuple[Any, ...], new: Any) -> Any:
 
 
 @each([one for one in RECORDINGS if is_one_json_value(one.delivery.body)])
-@settings(FUZZ, max_examples=20)
+@bounded(20)
 @given(data=st.data())
 def test_a_known_delivery_with_one_member_of_another_type_is_refused_or_read(one, data):
     body = json.loads(one.delivery.body)

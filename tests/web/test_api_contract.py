@@ -6,9 +6,11 @@ from pathlib import Path
 
 import httpx
 from api_client import ADMIN_KEY, TABLE_DENIED
+from fuzzing import FACTOR
 from service_site import Site
 
-BOUNDED = ("--max-examples", "8", "--generation-deterministic", "--max-failures", "5", "--warnings", "off")
+EXAMPLES = ["--max-examples", str(40 * FACTOR)] if FACTOR else ["--max-examples", "8", "--generation-deterministic"]
+BOUNDED = (*EXAMPLES, "--max-failures", "5", "--warnings", "off")
 
 
 def test_schemathesis_finds_nothing(api_site: Site, admin: httpx.Client, tmp_path: Path) -> None:
@@ -19,7 +21,7 @@ def test_schemathesis_finds_nothing(api_site: Site, admin: httpx.Client, tmp_pat
         cwd=tmp_path,
         capture_output=True,
         text=True,
-        timeout=110,
+        timeout=110 * max(FACTOR, 1),
         check=False,
     )
     assert done.returncode == 0, done.stdout[-8_000:] + done.stderr[-2_000:]
