@@ -18,6 +18,7 @@ from sqlalchemy import Connection, Dialect, delete, func, select, update
 from service.domain import Answer
 from service.store.bulk import ForEach, chunks, insert_missing
 from service.store.event_row import as_key, as_text, event_row
+from service.store.folding import fold, is_folded, room_for_new
 from service.store.head import Head, attach, headline, lock_heads
 from service.store.ids import new_id
 from service.store.known import Known
@@ -26,6 +27,7 @@ from service.store.resolution import close, is_still_firing, opened_by
 from service.store.tables import connections, events, excerpts, failures, openings, sightings, unparsed
 from service.store.trouble import in_short
 
+MostNew = Callable[[str], int]
 _DELIVERY_PRECISION = 1.0  # seconds between two notes of a connection's last delivery: all writers share that row
 
 _SAMPLE_LENGTH = 2_000
@@ -39,12 +41,14 @@ def store_batch(
     leftovers: Sequence[UnparsedDelivery],
     known: Known,
     replayed: Sequence[str] = (),
+    most_new: MostNew = lambda _: 0,
 ) -> tuple[list[Stored], Known]:
     """Store everything inside the caller's transaction; kept deliveries with the ids `replayed` go.
 
+    `most_new` says how many new failures a connection may make per hour before they are folded into one; 0: no limit.
     Returns one result per occurrence, in their order, and what `known` may learn once the transaction is committed.
     """
-    batch = _Batch(conn, known)
+    batch = _Batch(conn, known, most_new)
     stored = batch.store(occurrences, leftovers)
     if replayed:
         conn.execute(delete(unparsed).where(unparsed.c.id.in_(replayed)))
@@ -67,9 +71,10 @@ def _key(item: _Item) -> tuple[str, str]:
 
 
 class _Batch:
-    def __init__(self, conn: Connection, known: Known) -> None:
+    def __init__(self, conn: Connection, known: Known, most_new: MostNew) -> None:
         self.conn = conn
         self.known = known
+        self.most_new = most_new
         self.learned = Known()
         self.now = datetime.now(UTC)
         self.made: set[str] = set()
@@ -80,7 +85,7 @@ class _Batch:
         first = [item for item in items if item.fresh]
         firing = [item for item in first if item.row["state"] == "firing"]
         self._find_failures(firing)
-        self._note_openings(firing)
+        self._note_openings([item for item in firing if not is_folded(item.occurrence)])
         closed = self._find_closed([item for item in first if item.row["state"] == "resolved"])
         self._insert_events(first)
         counted = [item for item in firing if item.fresh]
@@ -109,14 +114,36 @@ class _Batch:
 
     def _find_failures(self, items: Sequence[_Item]) -> None:
         """Give each row its failure's id, making the failures that do not exist yet."""
-        unknown = {item.failure_key: item for item in reversed(items) if item.failure_key not in self.known.failures}
-        if unknown:
-            self._look_up(unknown.keys())
-            if missing := sorted(unknown.keys() - self.learned.failures.keys()):
-                self._make_failures([unknown[key] for key in missing])
+        missing = self._missing(items)
+        if missing and self._fold(items, missing):
+            missing = self._missing(items)
+        if missing:
+            self._make_failures(missing)
         for item in items:
             found = self.known.failures.get(item.failure_key)
             item.row["failure_id"] = found or self.learned.failures[item.failure_key]
+
+    def _missing(self, items: Sequence[_Item]) -> list[_Item]:
+        """The first item of each failure that does not exist yet."""
+        unknown = {item.failure_key: item for item in reversed(items) if item.failure_key not in self.known.failures}
+        if unknown:
+            self._look_up(unknown.keys())
+        return [unknown[key] for key in sorted(unknown.keys() - self.learned.failures.keys())]
+
+    def _fold(self, items: Sequence[_Item], missing: Sequence[_Item]) -> bool:
+        """Fold what would be one failure too many of its connection; says whether there was any."""
+        by_connection: dict[str, list[_Item]] = defaultdict(list)
+        for item in missing:
+            by_connection[item.occurrence.connection].append(item)
+        beyond = {
+            item.failure_key
+            for name, new in by_connection.items()
+            for item in new[room_for_new(self.conn, self.known, self.learned, name, self.most_new(name), self.now) :]
+        }
+        for item in items:
+            if item.failure_key in beyond:
+                item.occurrence = fold(item.occurrence, self.most_new(item.occurrence.connection))
+        return bool(beyond)
 
     def _make_failures(self, items: Sequence[_Item]) -> None:
         """Make failures, except those that another process made in this very moment."""
@@ -238,10 +265,7 @@ class _Batch:
         return attach(self.conn, head, answer, item.row["id"], self.now, is_general=item.occurrence.is_general)
 
     def _note_sightings(self, items: Sequence[_Item]) -> None:
-        seen = {
-            (row["failure_id"], row["connection"], row["service_name"] or "", row["environment"] or "")
-            for row in (item.row for item in items)
-        } - self.known.sightings
+        seen = {_sighting(item) for item in items} - self.known.sightings
         names = ("failure_id", "connection", "service_name", "environment")
         insert_missing(self.conn, sightings, [dict(zip(names, one, strict=True)) for one in sorted(seen)])
         self.learned.sightings |= seen
@@ -294,9 +318,18 @@ class _Batch:
             duplicate=not item.fresh,
             new_failure=is_new,
             analysis_id=head.current_analysis_id,
-            own_answer=head.is_answered_by(item.occurrence.rule_version),
+            own_answer=head.is_answered_by(item.occurrence.rule_version) and not is_folded(item.occurrence),
             needs_analysis=is_new and head.analysis_state == "queued",
+            folded=is_folded(item.occurrence),
         )
+
+
+def _sighting(item: _Item) -> tuple[str, str, str, str]:
+    """Where it was seen; a storm may come from any number of places, which nobody filters by."""
+    row = item.row
+    if is_folded(item.occurrence):
+        return row["failure_id"], row["connection"], "", ""
+    return row["failure_id"], row["connection"], row["service_name"] or "", row["environment"] or ""
 
 
 def _adopt(item: _Item, event_id: str, failure_id: str | None) -> None:

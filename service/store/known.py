@@ -11,7 +11,8 @@ class Known:
 
     Only what was committed belongs in here. When a deletion proves one wrong, `forget` all.
     `failures`: ids by fingerprint. `sightings`, `openings`: primary keys. `answered`: failure and version of the rule.
-    `delivered`: monotonic seconds at which a connection's last delivery was noted.
+    `delivered`: monotonic seconds at which a connection's last delivery was noted. `crowded`: until when a connection
+    has no room for new failures.
     """
 
     failures: dict[tuple[int, str], str] = field(default_factory=dict)
@@ -19,6 +20,7 @@ class Known:
     openings: set[tuple[str, ...]] = field(default_factory=set)
     answered: set[tuple[str, ...]] = field(default_factory=set)
     delivered: dict[str, float] = field(default_factory=dict)
+    crowded: dict[str, float] = field(default_factory=dict)
 
     def learn(self, other: "Known") -> None:
         """Take over what a transaction found, once it is committed."""
@@ -29,6 +31,7 @@ class Known:
         self.openings.update(other.openings)
         self.answered.update(other.answered)
         self.delivered.update(other.delivered)
+        self.crowded.update(other.crowded)
 
     def forget(self) -> None:
         self.failures.clear()

@@ -49,7 +49,7 @@ class Stored:
     A `duplicate` has the ids of the delivery that came first. `failure_id` is null only for a resolved event that
     closed nothing. `analysis_id` is the failure's current analysis; `own_answer` says that it is the one which the
     occurrence's own rule gives (else a reviewer's, a model's or none). `needs_analysis`: new, and no system's own rule
-    answered.
+    answered. `folded`: its own failure would have been one too many of its connection.
     """
 
     event_id: str
@@ -59,6 +59,7 @@ class Stored:
     analysis_id: str | None = None
     own_answer: bool = False
     needs_analysis: bool = False
+    folded: bool = False
 
 
 class Overloaded(Exception):

@@ -9,7 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection, Engine, inspect, text
 
-from service.store import access_tables, request_tables, tables, tally_tables  # noqa: F401 - they complete the metadata
+from service.store import (  # noqa: F401 - they complete the metadata
+    access_tables,
+    limit_tables,
+    request_tables,
+    tables,
+    tally_tables,
+)
 from service.store.record import Record
 
 if TYPE_CHECKING:

@@ -20,7 +20,7 @@ from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, OperationalError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolExhausted
 
-from service.store.batch import store_batch
+from service.store.batch import MostNew, store_batch
 from service.store.engine import writing
 from service.store.known import Known
 from service.store.occurrence import Occurrence, Overloaded, Stored, StoreUnavailable, UnparsedDelivery, Unstorable
@@ -55,7 +55,8 @@ class Writer:
     """Commits submissions in one thread, many per transaction.
 
     `queue_limit` is how many events may wait before `Overloaded` is raised, `batch_limit` how many share a transaction.
-    `observe` hears how many events each transaction had; it is called in the thread and must not raise.
+    `observe` hears how many events each transaction had; it is called in the thread and must not raise. `most_new`
+    says how many new failures a connection may make per hour, as `store_batch` has it.
     """
 
     def __init__(
@@ -65,11 +66,13 @@ class Writer:
         queue_limit: int = 10_000,
         batch_limit: int = 256,
         observe: Callable[[int], None] = lambda _: None,
+        most_new: MostNew = lambda _: 0,
     ) -> None:
         self._engine = engine
         self._queue_limit = queue_limit
         self._batch_limit = batch_limit
         self._observe = observe
+        self._most_new = most_new
         self._known = Known()
         self._queue: deque[_Submission] = deque()
         self._waiting = 0
@@ -209,7 +212,9 @@ class Writer:
         leftovers = [one for submission in submissions for one in submission.leftovers]
         replayed = [one for submission in submissions for one in submission.replayed]
         with self._connection.begin():
-            stored, learned = store_batch(self._connection, occurrences, leftovers, self._known, replayed)
+            stored, learned = store_batch(
+                self._connection, occurrences, leftovers, self._known, replayed, self._most_new
+            )
         self._known.learn(learned)
         results = iter(stored)
         return [list(islice(results, len(submission.occurrences))) for submission in submissions]
