@@ -41,6 +41,7 @@ class Settings(BaseSettings):
         repr=False,
         description="`sqlite:///path` or `postgresql://user:password@host/name`. Default: SQLite in the data folder.",
     )
+    database_url_file: Path | None = Field(None, description="File that holds that URL, password and all.")
     public_url: str | None = Field(
         None, description="Address that browsers and senders use, e.g. `https://whydenied.example.com`."
     )
@@ -140,13 +141,11 @@ class Settings(BaseSettings):
     @field_validator("database_url")
     @classmethod
     def _is_known_database(cls, value: str | None) -> str | None:
-        if value and not value.startswith(("sqlite://", "postgresql://", "postgresql+psycopg://", "postgres://")):
-            raise ValueError("must start with sqlite:/// or postgresql://")
-        return value or None
+        return _known_database(value) if value else None
 
     @model_validator(mode="after")
     def _reads_files(self) -> Self:
-        for name in ("secret_key", "admin_api_key", "llm_api_key", "oidc_client_secret"):
+        for name in ("database_url", "secret_key", "admin_api_key", "llm_api_key", "oidc_client_secret"):
             self._read_file(name)
         if self.llm_models is not None and (self.llm_api_key or self.llm_model or self.llm_base_url):
             raise ValueError(f"set {PREFIX}LLM_MODELS or the key, model and base URL of one model, not both")
@@ -167,7 +166,7 @@ class Settings(BaseSettings):
         if not value:
             raise ValueError(f"{PREFIX}{name.upper()}_FILE: {path} is empty")
         # The model is frozen for its users; this validator is part of its construction.
-        object.__setattr__(self, name, SecretStr(value))
+        object.__setattr__(self, name, _known_database(value) if name == "database_url" else SecretStr(value))
 
     @property
     def database(self) -> str:
@@ -179,6 +178,12 @@ class Settings(BaseSettings):
         if self.secure_cookies is not None:
             return self.secure_cookies
         return bool(self.public_url and self.public_url.startswith("https://"))
+
+
+def _known_database(url: str) -> str:
+    if not url.startswith(("sqlite://", "postgresql://", "postgresql+psycopg://", "postgres://")):
+        raise ValueError("must start with sqlite:/// or postgresql://")
+    return url
 
 
 def _at_least(secret: SecretStr | None, length: int, name: str) -> None:
