@@ -77,6 +77,18 @@ def test_a_secret_comes_from_a_file_and_prints_masked(monkeypatch: pytest.Monkey
     assert "a-key-of-the-provider" not in repr(settings)
 
 
+def test_the_address_of_the_database_comes_from_a_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    file = tmp_path / "url"
+    file.write_text("postgresql://why:hunter2@db/why\n")
+    monkeypatch.setenv("WHYDENIED_DATABASE_URL_FILE", str(file))
+    assert load_settings().database == "postgresql://why:hunter2@db/why"
+    assert "hunter2" not in repr(load_settings())
+    file.write_text("mysql://why:hunter2@db/why")
+    with pytest.raises(SettingsError, match="must start with") as refused:
+        load_settings()
+    assert "hunter2" not in str(refused.value)
+
+
 def test_a_secret_and_its_file_exclude_each_other(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     file = tmp_path / "key"
     file.write_text("x")
