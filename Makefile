@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 ELASTALERT := tests/clients/elastalert
 .DEFAULT_GOAL := help
 
-.PHONY: help setup demo serve test check fuzz audit fmt lock rules bench screenshots elastalert clean
+.PHONY: help setup demo serve test check chaos fuzz audit fmt lock rules bench screenshots elastalert clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -61,6 +61,9 @@ fmt: setup ## Format the code
 
 rules: setup ## Run every rule's proof
 	$(BIN)/whydenied rules check
+
+chaos: setup ## Kill, stop, fill and cut for a quarter of an hour; see that nothing acknowledged is lost (needs PostgreSQL)
+	@$(BIN)/python tests/chaos/storm.py
 
 bench: setup ## Measure ingest and matching against yardsticks in one run
 	$(BIN)/python bench/run.py

@@ -4,6 +4,7 @@ What it answers is scripted; without a script it abstains on every event. `whyde
 """
 
 import json
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -156,6 +157,11 @@ def serve_script(find_problem: Callable[[str, Mapping[str, str], bytes], Reply |
 class _Server(ThreadingHTTPServer):
     daemon_threads = True
     request_queue_size = 256
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Let a killed client go; everything else is printed."""
+        if not isinstance(sys.exception(), ConnectionError):
+            super().handle_error(request, client_address)
 
 
 class _Handler(BaseHTTPRequestHandler):

@@ -26,10 +26,12 @@ def find_binaries() -> Path | None:
 class PostgresServer:
     """A running server. As root it runs as the user `postgres`, because it refuses to be root.
 
-    Its files go into a folder of their own in `where`, which that user has to be able to enter.
+    Its files go into a folder of their own in `where`, which that user has to be able to enter. It flushes nothing
+    unless other `settings` are given.
     """
 
-    def __init__(self, where: Path | None = None) -> None:
+    def __init__(self, where: Path | None = None, settings: tuple[str, ...] = _UNSAFE_BUT_FAST) -> None:
+        self._settings = settings
         binaries = find_binaries()
         assert binaries is not None, HOW_TO_INSTALL
         self._binaries = binaries
@@ -51,7 +53,7 @@ class PostgresServer:
 
     def start(self) -> None:
         """Start it and wait until it accepts connections."""
-        settings = (*_UNSAFE_BUT_FAST, f"port={self._port}", f"unix_socket_directories={self._folder}")
+        settings = (*self._settings, f"port={self._port}", f"unix_socket_directories={self._folder}")
         options = " ".join(f"-c {setting}" for setting in (*settings, "listen_addresses=127.0.0.1"))
         self._run("pg_ctl", "start", "-w", "-l", str(self._folder / "log"), "-o", options)
 
