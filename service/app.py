@@ -1,6 +1,7 @@
 """The composition root: the one place that turns settings into running parts."""
 
 import asyncio
+import itertools
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import UTC, datetime
@@ -13,7 +14,7 @@ from fastapi.responses import RedirectResponse, Response
 from pydantic import SecretStr
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import SQLAlchemyError
-from starlette.types import Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from connectors import BrokenConnector, discover
 from connectors.base import Connector
@@ -49,6 +50,7 @@ from service.web.live import LiveConnections
 from service.web.oidc_provider import Provider
 from service.web.openapi import DESCRIPTION, describe
 from service.web.pages import STATIC_FOLDER
+from service.web.prefix import BelowPrefix, ambiguous, prefix_of
 from service.web.public_keys import PublicKeys
 from service.web.refusals import Refusals
 from service.web.security import Shield
@@ -75,13 +77,18 @@ class Application(FastAPI):
 
     ingest: Ingest
     shield: Shield
+    outside: ASGIApp
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
-            handler = self.ingest if scope["path"].startswith(PREFIX) else self.shield
-            await handler(scope, receive, send)
+            await self.outside(scope, receive, send)
         else:
             await super().__call__(scope, receive, send)
+
+    async def serve(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request, whose path begins at our root."""
+        handler = self.ingest if scope["path"].startswith(PREFIX) else self.shield
+        await handler(scope, receive, send)
 
 
 def create_app(settings: Settings, *, sweep_seconds: float = 60.0) -> Application:
@@ -115,7 +122,18 @@ def create_app(settings: Settings, *, sweep_seconds: float = 60.0) -> Applicatio
         super(Application, app).__call__, public_url=settings.public_url, max_body=settings.max_body_bytes
     )
     _mount(app)
+    app.outside = _below_prefix(app, services.prefix)
     return app
+
+
+def _below_prefix(app: Application, prefix: str) -> ASGIApp:
+    routers = [health.router, *find_routers(), *itertools.chain(*find_pages())]
+    routes = itertools.chain(app.routes, *(router.routes for router in routers))
+    if ambiguous(prefix, [PREFIX, *(getattr(route, "path", "/") for route in routes)]):
+        raise StartError(
+            f"WHYDENIED_PUBLIC_URL: the path {prefix} begins like an address of the service itself; choose another"
+        )
+    return BelowPrefix(app.serve, prefix) if prefix else app.serve
 
 
 def open_store(settings: Settings) -> Engine:
@@ -176,7 +194,11 @@ def _build(settings: Settings, engine: Engine, sweep_seconds: float) -> tuple[Se
         keyring=keyring,
         metrics=metrics,
         sign_in=SignIn(
-            engine, keyring, session_hours=settings.session_hours, secure_cookies=settings.cookies_are_secure
+            engine,
+            keyring,
+            session_hours=settings.session_hours,
+            secure_cookies=settings.cookies_are_secure,
+            path=prefix_of(settings.public_url),
         ),
         public_url=settings.public_url,
         metrics_public=settings.metrics_public,

@@ -6,15 +6,18 @@ lists the same fields, and a test compares the two.
 
 import difflib
 import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal, Self
+from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 PREFIX = "WHYDENIED_"
 MIB = 1024 * 1024
+_PUBLIC_PATH = re.compile(r"(/[A-Za-z0-9._~-]+)*/?")
 _PACKAGE = Path(__file__).resolve().parent
 
 
@@ -136,6 +139,8 @@ class Settings(BaseSettings):
     def _is_web_address(cls, value: str | None) -> str | None:
         if value and not value.startswith(("http://", "https://")):
             raise ValueError("must start with http:// or https://")
+        if value and not _PUBLIC_PATH.fullmatch(urlsplit(value).path):
+            raise ValueError("its path may have letters, digits and . _ ~ - between the slashes")
         return value.rstrip("/") if value else None
 
     @field_validator("database_url")

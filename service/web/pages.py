@@ -14,13 +14,14 @@ from urllib.parse import quote, urlencode, urlsplit
 from fastapi import APIRouter
 from fastapi.encoders import jsonable_encoder
 from fastapi.responses import HTMLResponse, JSONResponse, Response
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 from starlette.requests import Request
 
 from service.domain import Artifact, ArtifactKind, Confidence, Verdict
 from service.web import words
 from service.web.highlight import Segment, mark_invisible, mark_placeholders
+from service.web.prefix import Templates, below
 from service.web.problems import ProblemError
 from service.web.services import services_of
 
@@ -69,10 +70,13 @@ def static_url(name: str) -> str:
 
 
 @cache
-def page_environment() -> Environment:
-    """Templates of the pages: autoescape on, an unknown name is an error, invisible characters become marks."""
+def page_environment(prefix: str = "") -> Environment:
+    """Templates of the pages: autoescape on, an unknown name is an error, invisible characters become marks.
+
+    Addresses of ours get the `prefix` that the service lives below.
+    """
     environment = Environment(
-        loader=FileSystemLoader(_HERE / "templates"),
+        loader=Templates(_HERE / "templates", prefix),
         autoescape=True,
         undefined=StrictUndefined,
         finalize=_show_invisible,
@@ -92,6 +96,7 @@ def page_environment() -> Environment:
         dollars=words.dollars,
         plural=words.plural,
         template_words=words.template_words,
+        below=lambda address: below(prefix, str(address)),
         is_web=is_web,
         query=query_string,
         placeholder_segments=_placeholder_segments,
@@ -121,7 +126,7 @@ def show_twinned(request: Request, template: str, twin: Any, *, status: int = 20
 
 def show(request: Request, template: str, *, status: int = 200, **values: Any) -> HTMLResponse:
     """A page. Every template gets `account`, `section` (its entry in the menu), `may_review` and `is_admin`."""
-    page = page_environment().get_template(template)
+    page = page_environment(services_of(request).prefix).get_template(template)
     defaults = {"account": account_name(request), "section": None, "notice": None, "json_twin": None}
     return HTMLResponse(page.render(defaults | _rights(request) | values), status)
 

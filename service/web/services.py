@@ -14,6 +14,7 @@ from service.pipeline import Pipeline
 from service.store.writer import Writer
 from service.web.live import LiveConnections
 from service.web.oidc_provider import Provider
+from service.web.prefix import prefix_of
 from service.web.refusals import Refusals
 from service.web.sign_in import SignIn
 
@@ -64,6 +65,11 @@ class Services:
     settings: tuple[ShownSetting, ...]
     retention_days: int | None
     closing: threading.Event = field(default_factory=threading.Event)
+
+    @property
+    def prefix(self) -> str:
+        """The path that the service lives below, behind a proxy; empty where it has a host of its own."""
+        return prefix_of(self.public_url)
 
 
 def services_of(request: Request) -> Services:

@@ -22,6 +22,7 @@ PROGRAMS = {
     "nats_server": {"nats-server": "nats-server"},
     "mosquitto": {"mosquitto": "mosquitto"},
     "nginx": {"nginx": "nginx-light", "setfacl": "acl"},
+    "reverse_proxy": {"nginx": "nginx-light"},
     "files": {"setfacl": "acl", "chattr": "e2fsprogs", "ssh-keygen": "openssh-client", "/usr/bin/python3": "python3"},
     "low_ports": {"nginx": "nginx-light", "nats-server": "nats-server", "/usr/bin/python3": "python3"},
     "sudo": {"sudo": "sudo"},
