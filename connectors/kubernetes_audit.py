@@ -9,6 +9,8 @@ from typing import Any
 
 from connectors.base import Auth, AuthScheme, Connector, Delivery, ErrorEvent, Parsed, Reply, Sample, Unparseable
 from connectors.bodies import MOST_VALUES, read_json
+from connectors.kubernetes_cluster import KubernetesCluster
+from connectors.kubernetes_event import read_warning
 from connectors.signatures import verify_shared_secret
 from connectors.values import (
     as_list,
@@ -33,6 +35,7 @@ class KubernetesConnector(Connector):
     title = "Kubernetes (audit webhook, events, kwatch)"
     group = "kubernetes"
     schemes: tuple[AuthScheme, ...] = ("bearer", "basic", "header", "url-token", "none")
+    pulls = KubernetesCluster()
     sample = Sample(
         '{"type": "Warning", "kind": "Event", "apiVersion": "v1", "reason": "Failed", "message": "%TEXT%", '
         '"metadata": {"uid": "%ID%", "name": "whydenied", "namespace": "whydenied"}, "involvedObject": '
@@ -52,6 +55,17 @@ alert:
   webhook:
     url: "%URL%"
     headers: [{name: Authorization, value: "Bearer %SECRET%"}]
+
+# Without an agent whydenied asks for warnings and logs of failing pods:
+#   whydenied connections pull %NAME% --set every=60
+# as the service account of its pod in the cluster; elsewhere with url, token and ca_certificate. It needs:
+apiVersion: rbac.authorization.k8s.io/v1
+kind: ClusterRole
+metadata: {name: whydenied-reader}
+rules:
+  - {apiGroups: [""], resources: [events], verbs: [list, watch]}
+  - {apiGroups: [""], resources: [pods], verbs: [list]}
+  - {apiGroups: [""], resources: [pods/log], verbs: [get]}
 """
 
     def authenticate(self, delivery: Delivery, auth: Auth) -> None:
@@ -81,7 +95,7 @@ def _event(item: Mapping[str, Any], delivery: Delivery) -> ErrorEvent | None:
         case "audit":
             return _audit(item, delivery)
         case "event":
-            return _warning(item, delivery)
+            return read_warning(item, delivery.received_at)
         case "kwatch":
             return _kwatch(item, delivery)
     return None
@@ -125,23 +139,6 @@ def _sentence(item: Mapping[str, Any]) -> str:
         return f'forbidden: User "{user}" cannot {verb} path "{as_text(item.get("requestURI")) or ""}"'
     where = f'in the namespace "{namespace}"' if namespace else "at the cluster scope"
     return f'{whole} is forbidden: User "{user}" cannot {verb} resource "{whole}" in API group "{group}" {where}'
-
-
-def _warning(item: Mapping[str, Any], delivery: Delivery) -> ErrorEvent | None:
-    if as_text(item.get("type")) not in {"Warning", None}:
-        return None
-    about = as_mapping(item.get("involvedObject") or item.get("regarding"))
-    name, kind = as_text(about.get("name")), as_text(about.get("kind"))
-    time = first_text(item.get("lastTimestamp"), item.get("eventTime"), dig(item, "metadata", "creationTimestamp"))
-    identity = first_text(dig(item, "metadata", "uid")) or key_of(repr(about), as_text(item.get("message")))
-    return ErrorEvent(
-        id=f"{identity}:{as_text(item.get('count')) or ''}",
-        text=join_texts([as_text(item.get("reason")), first_text(item.get("message"), item.get("note"))]) or identity,
-        type="kubernetes.event",
-        time=as_time(time, delivery.received_at),
-        service_name=name,
-        attributes=attributes_of([("k8s.namespace.name", about.get("namespace")), ("k8s.kind", kind)]),
-    )
 
 
 def _kwatch(item: Mapping[str, Any], delivery: Delivery) -> ErrorEvent:

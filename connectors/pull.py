@@ -75,13 +75,15 @@ class PullAnswer:
 class Pulled:
     """What one page held. `cursor` is where the next pull begins; with `more` it is due at once.
 
-    `passed_over` counts records that were understood and look like no failure.
+    `passed_over` counts records that were understood and look like no failure. `trouble` says what could not be read,
+    for people, while the rest goes on.
     """
 
     events: tuple[ErrorEvent, ...]
     cursor: str
     more: bool = False
     passed_over: int = 0
+    trouble: str | None = None
 
 
 class PullError(Exception):

@@ -153,7 +153,7 @@ class Pulling:
             await self._write(partial(pulls.forget_pull if source is None else pulls.rest, name=pull.connection))
             return None
         try:
-            await self._read_pages(source, pull)
+            trouble = await self._read_pages(source, pull)
         except PullError as error:
             return await self._fail(source.name, _outcome(error), str(error), self._wait(error, pull.failed, every))
         except _NOT_STORED as error:
@@ -167,12 +167,17 @@ class Pulling:
             now = datetime.now(UTC)
             next_at = now + timedelta(seconds=every)
             await self._write(partial(pulls.note_success, name=source.name, now=now, next_at=next_at))
-            self._counts.pulled(source.name, "ok")
-            return "ok"
+            if trouble:
+                await self._note(source.name, trouble)
+            self._counts.pulled(source.name, "partly" if trouble else "ok")
+            return "partly" if trouble else "ok"
 
-    async def _read_pages(self, source: Source, pull: Pull) -> None:
-        """Store page after page; the cursor follows what is committed, so that nothing is passed over."""
-        cursor = pull.cursor
+    async def _read_pages(self, source: Source, pull: Pull) -> str | None:
+        """Store page after page; the cursor follows what is committed, so that nothing is passed over.
+
+        Returns what could not be read, if anything.
+        """
+        cursor, trouble = pull.cursor, None
         for _ in range(_MOST_PAGES):
             exchange = source.puller.pull(source.settings, cursor, datetime.now(UTC))
             page = await drive(exchange, self._prover(source))
@@ -182,8 +187,10 @@ class Pulling:
             await self._write(partial(pulls.note_page, name=source.name, cursor=cursor, new_events=new, until=until))
             self._counts.accepted(source.name, accepted)
             self._counts.passed_over(source.name, page.passed_over)
+            trouble = page.trouble or trouble
             if not page.more:
-                return
+                break
+        return trouble
 
     async def _complete(self, row: WaitingEvent) -> None:
         with span("ask for text", {"whydenied.connection": row.connection}):

@@ -5,11 +5,13 @@ request that the vendor would refuse gets its refusal here.
 """
 
 import json
+import ssl
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
@@ -73,8 +75,8 @@ def needs(headers: Mapping[str, str], answer: Route | Answer, *, status: int = 4
 
 
 @contextmanager
-def vendor_api() -> Iterator[Vendor]:
-    """Run one; its address is `http://127.0.0.1:<port>`."""
+def vendor_api(certificate: Path | None = None) -> Iterator[Vendor]:
+    """Run one; its address is `http://127.0.0.1:<port>`, or https with a `certificate`, a PEM of it and its key."""
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
@@ -98,7 +100,11 @@ def vendor_api() -> Iterator[Vendor]:
             pass
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    vendor = Vendor(f"http://127.0.0.1:{server.server_port}")
+    if certificate:
+        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        context.load_cert_chain(certificate)
+        server.socket = context.wrap_socket(server.socket, server_side=True)
+    vendor = Vendor(f"{'https' if certificate else 'http'}://127.0.0.1:{server.server_port}")
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
     thread.start()
     try:
