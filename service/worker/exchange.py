@@ -2,6 +2,7 @@
 
 import asyncio
 import ipaddress
+import socket
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
@@ -71,7 +72,7 @@ async def _converse(exchange: Exchange[_T], clients: _Clients, prove: Prove, pau
         request = await asyncio.to_thread(_advance, exchange, None)
         for _ in range(_MOST_REQUESTS):
             trusted_host = trusted_host or host_of(request)
-            _check(request, trusted_host)
+            await _check(request, trusted_host)
             if request.wait:
                 await pause(request.wait)
             proof = await prove(request) if request.proof else _NO_PROOF
@@ -97,20 +98,27 @@ def _advance(exchange: Exchange[_T], answer: PullAnswer | None) -> PullRequest:
         raise _Returned(stop.value) from None
 
 
-def _check(request: PullRequest, trusted_host: str) -> None:
+async def _check(request: PullRequest, trusted_host: str) -> None:
     """Refuse an address that credentials may not travel to, or that an answer chose within our own network."""
     parts = urlsplit(request.url)
     if not is_safe(f"{parts.scheme}://{parts.netloc}"):
         raise PullRefused(f"{host_of(request)} is not asked: only https addresses are, without a user in them")
-    if request.by_answer and host_of(request) != trusted_host and _is_private(host_of(request)):
+    if request.by_answer and host_of(request) != trusted_host and await _is_private(host_of(request)):
         raise PullRefused("the source sends us to an address in a private network, which is not followed")
 
 
-def _is_private(host: str) -> bool:
+async def _is_private(host: str) -> bool:
+    """By its name, or by any address that it has: a name, or a number in another notation, may stand for one of ours.
+
+    What has no address here is left to a proxy, or fails.
+    """
+    if host == "localhost" or host.endswith((".local", ".internal", ".localhost")):
+        return True
     try:
-        return not ipaddress.ip_address(host).is_global
-    except ValueError:
-        return host == "localhost" or host.endswith((".local", ".internal", ".localhost"))
+        found = await asyncio.get_running_loop().getaddrinfo(host, None, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError):
+        return False
+    return any(not ipaddress.ip_address(str(address[0]).partition("%")[0]).is_global for *_, address in found)
 
 
 async def _send(client: "httpx.AsyncClient", request: PullRequest, proof: Mapping[str, str]) -> PullAnswer:

@@ -1,6 +1,7 @@
 """A source is asked for what its deliveries lack: durably, once, within limits, and people see what became of it."""
 
 import asyncio
+import socket
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -277,12 +278,30 @@ def ask_once(base: str, url: str | None = None, **more: Any) -> PullAnswer:
         ("https://169.254.169.254/latest/meta-data/", "private network"),
         ("https://[::1]/log", "private network"),
         ("https://vault.internal/log", "private network"),
+        ("https://2130706433/log", "private network"),
+        ("https://0x7f.1/log", "private network"),
+        ("https://[::ffff:127.0.0.1]/log", "private network"),
+        ("https://[fe80::1]/log", "private network"),
     ],
 )
 def test_an_address_that_an_answer_chose_is_not_trusted(vendor: Vendor, url: str, refusal: str) -> None:
     vendor.route("GET", "/first", Answer({}))
     with pytest.raises(PullRefused, match=refusal):
         ask_once(vendor.url, url=url, by_answer=True)
+
+
+def test_a_name_that_stands_for_a_private_address_is_not_followed(
+    vendor: Vendor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    find = socket.getaddrinfo
+
+    def resolve(host: str, *rest: Any, **more: Any) -> Any:
+        return find("10.0.0.7" if host == "files.example" else host, *rest, **more)
+
+    monkeypatch.setattr(socket, "getaddrinfo", resolve)
+    vendor.route("GET", "/first", Answer({}))
+    with pytest.raises(PullRefused, match="private network"):
+        ask_once(vendor.url, url="https://files.example/log", by_answer=True)
 
 
 def test_answers_are_bounded_and_of_a_long_log_the_end_is_kept(vendor: Vendor) -> None:
