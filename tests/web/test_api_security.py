@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import httpx
@@ -12,6 +13,7 @@ from service_site import EMAIL, PASSWORD, Site, running_site
 from connectors.base import Auth
 from service.app import create_app
 from service.settings import Settings
+from service.store import pulls
 from service.web.sign_in import local_path
 
 
@@ -162,6 +164,36 @@ def test_signing_in_opens_the_pages_until_signing_out(api_site: Site) -> None:
     assert person.post("/logout").headers["location"] == "/login"
     person.cookies.update(kept)
     assert person.get("/").status_code == 303
+
+
+def test_a_planted_session_is_never_adopted(api_site: Site) -> None:
+    name = api_site.services.sign_in.cookie
+    victim = api_site.browser(None)
+    victim.cookies.set(name, "planted-by-somebody")
+    reply = victim.post("/login", data={"email": EMAIL, "password": PASSWORD})
+    assert reply.headers["set-cookie"].startswith(f"{name}=")
+    assert "planted" not in reply.headers["set-cookie"]
+    with client(api_site, None) as somebody:
+        planted = somebody.get("/", headers={"cookie": f"{name}=planted-by-somebody"})
+    assert planted.headers["location"].startswith("/login")
+
+
+def test_no_credential_lies_readable_on_the_disk(tmp_path: Path) -> None:
+    secret, token, typed = "the-secret-of-the-sender", "the-token-for-pulls", "sk-ant-api03-" + "A" * 40
+    with running_site(tmp_path, admin_api_key=ADMIN_KEY) as site, client(site) as admin:
+        path = connect(site, "jobs", auth=Auth("bearer", (secret,)))
+        with site.services.engine.begin() as conn:
+            pulls.set_pull(conn, site.services.keyring, "jobs", pulls.Schedule({"token": token}, 0), datetime.now(UTC))
+        sent = admin.post(
+            path, json={"message": f"denied with key {typed}"}, headers={"authorization": f"Bearer {secret}"}
+        )
+        key = admin.post("/api/v1/api-keys", json={"name": "ci", "scopes": ["read"]}).json()["key"]
+        session = next(iter(site.browser().cookies.jar)).value
+        assert sent.status_code == 202
+    stored = b"".join(file.read_bytes() for file in (tmp_path / "data").rglob("*") if file.is_file())
+    assert b"denied with key" in stored
+    for credential in (secret, token, typed, key, session, PASSWORD, ADMIN_KEY):
+        assert str(credential).encode() not in stored, credential
 
 
 def test_over_https_the_cookie_is_bound_to_the_host(tmp_path: Path) -> None:
