@@ -28,6 +28,7 @@ _RECORD_FIELDS = (
     "eventTime eventSource eventName awsRegion errorCode errorMessage userIdentity requestParameters resources "
     "recipientAccountId vpcEndpointId additionalEventData sourceIPAddress"
 ).split()
+_SUBJECTS = ("stateMachineArn", "pipeline", "project-name", "jobName", "functionName", "group", "alarmName")
 
 
 def read_message(text: str, identity: str, received_at: datetime) -> ErrorEvent | None:
@@ -49,6 +50,7 @@ def read_eventbridge(value: Mapping[str, Any], identity: str, received_at: datet
         return read_cloudtrail(detail, identity, received_at)
     said = [first_text(detail.get("errorMessage"), detail.get("message"), detail.get("cause"), detail.get("reason"))]
     text = join_texts([as_text(value.get("detail-type")), *said, compact_json(detail)])
+    is_over = dig(detail, "state", "value") == "OK"
     if not text:
         return None
     return ErrorEvent(
@@ -56,10 +58,18 @@ def read_eventbridge(value: Mapping[str, Any], identity: str, received_at: datet
         text=text,
         type=as_text(value.get("detail-type")) or "aws.event",
         time=as_time(value.get("time"), received_at),
-        service_name=as_text(value.get("source")),
+        state="resolved" if is_over else "firing",
+        service_name=_subject(detail) or as_text(value.get("source")),
+        exception_type=as_text(detail.get("error")) if isinstance(detail.get("error"), str) else None,
         grouping_key=first_text(*(value.get("resources") or [])) if isinstance(value.get("resources"), list) else None,
         attributes=facts,
     )
+
+
+def _subject(detail: Mapping[str, Any]) -> str | None:
+    """The pipeline, project, job, service or state machine that an event is about."""
+    name = first_text(*(detail.get(one) for one in _SUBJECTS))
+    return name.rpartition("/")[2].rpartition(":")[2] if name else None
 
 
 def read_cloudtrail(record: Mapping[str, Any], identity: str, received_at: datetime) -> ErrorEvent | None:

@@ -3,10 +3,13 @@
 https://betterstack.com/docs/uptime/webhooks/
 """
 
+import re
 from typing import Any
 
 from connectors.templated import TemplatedConnector
 from connectors.values import as_mapping, as_text, first_text
+
+_STATUS = re.compile(r"\b[Ss]tatus (?:code )?([1-5][0-9]{2})\b")
 
 
 class BetterStackConnector(TemplatedConnector):
@@ -36,6 +39,8 @@ Errors and telemetry take the address of a Sentry connection as well: use its DS
             "state": "resolved" if resolved else "firing",
             "time": first_text(inner.get("resolved_at"), inner.get("started_at"), inner.get("occurred_at")),
             "message": first_text(inner.get("error_message"), inner.get("cause")),
+            "output": as_text(inner.get("response_content")),
+            "http_status": status[1] if (status := _STATUS.search(as_text(inner.get("cause")) or "")) else None,
             "exception_type": inner.get("error_type"),
             "service": first_text(inner.get("application_name"), inner.get("name")),
             "link": first_text(inner.get("error_url"), inner.get("origin_url"), inner.get("url")),

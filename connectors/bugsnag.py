@@ -78,7 +78,7 @@ def _sdk_event(event: Mapping[str, Any], number: int, delivery: Delivery) -> Err
         ),
         environment=as_text(app.get("releaseStage")),
         severity=as_text(event.get("severity")),
-        exception_type=chain[-1].type if chain else None,
+        exception_type=chain[0].type if chain else None,
         stacktrace=chain_stacktrace(chain),
         http_status=as_status(dig(meta, "response", "statusCode")),
         grouping_key=as_text(event.get("groupingHash")),

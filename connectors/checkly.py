@@ -11,6 +11,16 @@ from connectors.templated import TemplatedConnector
 from connectors.trial import HexHMAC
 from connectors.values import as_text
 
+_OWN = {
+    "event": "title",
+    "check_error_message": "message",
+    "api_check_response_body": "output",
+    "api_check_response_status_code": "http_status",
+    "check_name": "service",
+    "check_result_id": "id",
+    "check_id": "group_key",
+    "result_link": "link",
+}
 _OVER = frozenset({"ALERT_RECOVERY", "ALERT_DEGRADED_RECOVERY", "ALERT_SSL_RECOVERY"})
 
 
@@ -38,7 +48,8 @@ Alert settings, Add more channels, Webhook: POST %URL%, Webhook secret %SECRET%,
             verify_shared_secret(delivery, auth)
 
     def arrange(self, item: dict[str, Any]) -> dict[str, Any]:
-        """A recovery closes what the failure of the same check opened."""
+        """A recovery closes what the failure of the same check opened. Checkly's own template is read as well."""
+        item = {name: item[own] for own, name in _OWN.items() if item.get(own)} | item
         kind = as_text(item.get("alert_type")) or as_text(item.get("type")) or ""
         return {**item, "state": "resolved" if kind in _OVER else "firing", "alert_type": None, "type": None}
 

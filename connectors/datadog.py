@@ -4,6 +4,7 @@ https://docs.datadoghq.com/integrations/webhooks/
 https://docs.datadoghq.com/api/latest/logs/#send-logs
 """
 
+import contextlib
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
@@ -14,7 +15,8 @@ from connectors.datadog_search import DatadogSearch
 from connectors.log_line import LogLines
 from connectors.record import read_record
 from connectors.signatures import is_one_of, live_secrets, verify_named_secret
-from connectors.values import as_mapping, as_text, first_text, key_of
+from connectors.tags import tags_of
+from connectors.values import as_list, as_mapping, as_text, first_text, key_of
 
 _LOG_PATHS = ("/api/v2/logs", "/v1/input", "/api/v1/logs")
 _KEY = "dd-api-key"
@@ -79,13 +81,27 @@ def _alert(delivery: Delivery) -> dict[str, Any]:
     if not isinstance(value, dict) or not value:
         raise Unparseable("The payload of the webhook is no object; use the template that this connection shows")
     # A variable without a value stays as its own name
-    return {name: said for name, said in value.items() if not (isinstance(said, str) and said.startswith("$"))}
+    item = {name: said for name, said in value.items() if not (isinstance(said, str) and said.startswith("$"))}
+    for name in {"logs", "logs_sample"} & item.keys():
+        item[name] = _sample(item[name])
+    if item.get("priority") in ("normal", "low"):  # of the event, and not of the alert
+        del item["priority"]
+    return item
+
+
+def _sample(value: Any) -> Any:
+    """The messages of `$LOGS_SAMPLE`, an object of columns and rows, perhaps quoted; else the value itself."""
+    if isinstance(value, str) and value.lstrip().startswith("{"):
+        with contextlib.suppress(Unparseable):
+            value = read_json(value.encode("utf-8", "replace"))
+    rows = as_list(as_mapping(value).get("rows"))
+    return [text for row in rows if (text := as_text(as_mapping(row).get("message")))] if rows else value
 
 
 def _parse_logs(delivery: Delivery) -> Parsed:
     lines = LogLines(delivery)
     for entry in _entries(delivery.body):
-        tags = dict(_tags(as_text(entry.get("ddtags")) or ""))
+        tags = tags_of(entry.get("ddtags"))
         own = {name: value for name, value in entry.items() if name not in {"ddtags", "ddsource", "hostname"}}
         lines.add(
             own,
@@ -102,13 +118,6 @@ def _entries(body: bytes) -> Iterator[Mapping[str, Any]]:
     for value in read_json_values(body) if body.strip() else []:
         for entry in value if isinstance(value, list) else [value]:
             yield as_mapping(entry) if isinstance(entry, dict) else {"message": as_text(entry)}
-
-
-def _tags(text: str) -> Iterator[tuple[str, str]]:
-    for tag in text[:10_000].split(","):
-        name, colon, value = tag.strip().partition(":")
-        if colon:
-            yield name, value
 
 
 def _is_logs(path: str) -> bool:

@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from connectors.base import ErrorEvent
+from connectors.tags import tagged_environment, tagged_service, tags_of
 from connectors.values import as_link, as_mapping, as_text, as_time, attributes_of, dig, first_text, join_texts
 
 
@@ -23,6 +24,7 @@ def read_incident(value: Mapping[str, Any], received_at: datetime) -> ErrorEvent
     labels = as_mapping(dig(incident, "resource", "labels"))
     metric = as_mapping(dig(incident, "metric", "labels"))
     said = (incident.get("summary"), dig(incident, "documentation", "content"), *_extracted(metric))
+    told = tags_of(incident.get("policy_user_labels")) | tags_of(dig(incident, "metadata", "user_labels"))
     names = ("service_name", "function_name", "container_name", "module_id", "job_name")
     return ErrorEvent(
         id=f"{identity}:{state}",
@@ -30,7 +32,10 @@ def read_incident(value: Mapping[str, Any], received_at: datetime) -> ErrorEvent
         type="gcp.incident",
         time=as_time(incident.get("ended_at") or incident.get("started_at"), received_at),
         state="resolved" if state.lower() == "closed" else "firing",
-        service_name=first_text(*(labels.get(name) for name in names), dig(incident, "resource", "type")),
+        service_name=first_text(
+            tagged_service(told), *(labels.get(name) for name in names), dig(incident, "resource", "type")
+        ),
+        environment=tagged_environment(told),
         severity=(as_text(incident.get("severity")) or "").lower() or None,
         url=as_link(incident.get("url")),
         grouping_key=identity,

@@ -1,5 +1,6 @@
 """What a body holds, whatever its framing: objects and texts, and an id for each that a repetition gives again."""
 
+import re
 from typing import Any
 
 from connectors.base import BodyTooLarge, Delivery, Unparseable
@@ -12,6 +13,7 @@ from connectors.values import as_text, compact_json, key_of
 
 _JSON_IN_FORM = ("payload", "data", "json")
 _LONGEST_KEY = 200
+_FIELD = re.compile(r"[A-Za-z][\w.-]{0,40}")
 
 
 def read_items(delivery: Delivery) -> list[Any]:
@@ -51,7 +53,8 @@ def _form_item(body: bytes, content_type: str) -> dict[str, Any] | list[Any] | N
     for name in _JSON_IN_FORM:
         if form.get(name, "").lstrip().startswith(("{", "[")):
             return read_json_values(form[name].encode("utf-8", "replace"))
-    return as_log_record(form) or (form if Fields(form).has("message", "error_message") else None)
+    is_form = Fields(form).has("message", "error_message") or (len(form) > 2 and all(map(_FIELD.fullmatch, form)))
+    return as_log_record(form) or (form if is_form else None)
 
 
 def _text_item(body: bytes, content_type: str) -> str:

@@ -10,6 +10,18 @@ from connectors.values import as_text, first_text
 
 _OVER = frozenset({"RECOVERY", "OK", "UP"})
 
+# The macros by their own names
+_OWN = {
+    "notificationtype": "type",
+    "servicedesc": "service",
+    "serviceproblemid": "problem",
+    "serviceoutput": "message",
+    "hostoutput": "message",
+    "longserviceoutput": "output",
+    "servicestate": "severity",
+    "timet": "time",
+}
+
 
 class NagiosConnector(TemplatedConnector):
     """Reads notifications of hosts and services; a recovery closes a problem."""
@@ -31,6 +43,7 @@ define command {
 
     def arrange(self, item: dict[str, Any]) -> dict[str, Any]:
         """The problem's number as the group of all its notifications."""
+        item = {name: item[own] for own, name in _OWN.items() if item.get(own)} | item
         kind = (as_text(item.get("type")) or "").upper()
         problem = first_text(item.get("problem"), item.get("service"))
         return {

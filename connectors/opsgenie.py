@@ -5,6 +5,7 @@ https://support.atlassian.com/opsgenie/docs/opsgenie-edge-connector-alert-action
 
 from typing import Any
 
+from connectors.tags import tagged_environment, tagged_service, tags_of
 from connectors.templated import TemplatedConnector
 from connectors.values import as_mapping, as_text, compact_json, first_text
 
@@ -33,13 +34,15 @@ Settings, Integrations, Webhook: URL %URL%, alert actions Create and Close, cust
             return {}
         number = first_text(alert.get("alertId"), alert.get("alias"))
         details = as_mapping(alert.get("details"))
+        told = tags_of(details) | tags_of(alert.get("tags"))
         return {
             "id": f"{number}:{action}:{as_text(alert.get('updatedAt')) or ''}",
             "state": "resolved" if action in _OVER else "firing",
             "title": as_text(alert.get("message")),
             "message": as_text(alert.get("description")),
             "output": compact_json(details) if details else None,
-            "service": first_text(details.get("service"), alert.get("entity"), alert.get("source")),
+            "service": first_text(tagged_service(told), alert.get("entity"), alert.get("source")),
+            "environment": tagged_environment(told),
             "priority": alert.get("priority"),
             "time": first_text(alert.get("updatedAt"), alert.get("createdAt")),
             "group_key": number,

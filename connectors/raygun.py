@@ -62,7 +62,7 @@ def _entry(body: Mapping[str, Any], delivery: Delivery) -> ErrorEvent:
         time=as_time(body.get("occurredOn"), delivery.received_at),
         service_name=first_text(custom.get("service"), details.get("machineName")),
         environment=first_text(custom.get("environment"), dig(details, "environment", "name")),
-        exception_type=chain[-1].type if chain else None,
+        exception_type=chain[0].type if chain else None,
         stacktrace=chain_stacktrace(chain),
         grouping_key=as_text(details.get("groupingKey")),
         attributes=attributes_of(

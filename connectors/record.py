@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 from connectors.base import ErrorEvent
 from connectors.fields import Fields
+from connectors.tags import tagged_environment, tagged_service, tags_of
 from connectors.values import (
     as_link,
     as_status,
@@ -19,7 +20,7 @@ from connectors.values import (
 )
 
 _OVER = frozenset("resolved resolve ok closed close recovered recovery cleared true".split())
-_PLAIN_ERROR = frozenset("type name class message msg reason stack stack_trace stacktrace".split())
+_PLAIN_ERROR = frozenset("type name class message msg reason stack stack_trace stacktrace code errno".split())
 _ERROR_MEMBERS = ("error.", "exception.", "err.")  # they stand in the text
 _RESERVED = frozenset({"service", "environment", "http_status", "exception_type", "url", "text"})
 
@@ -30,14 +31,15 @@ def read_record(item: dict[str, Any] | str, *, identity: str, received_at: datet
         return ErrorEvent(id=identity, text=clean(item).strip(), type="text", time=received_at)
     found = Fields(item)
     severity = first_text(*found["severity"])
+    tags = tags_of(item["tags"]) if item.get("tags") else {}
     return ErrorEvent(
         id=identity,
         text=_text(item, found),
         type=first_text(*found["type"]) or "event",
         time=next((as_time(value, received_at) for value in found["time"]), received_at),
         state=_state(found),
-        service_name=_first(found["service"]),
-        environment=_first(found["environment"]),
+        service_name=_first(found["service"]) or tagged_service(tags),
+        environment=_first(found["environment"]) or tagged_environment(tags),
         severity=severity.lower() if severity else None,
         exception_type=_first(found["error_type"]),
         stacktrace=_first(found["stack"]),

@@ -12,6 +12,7 @@ from typing import Any
 from connectors.base import Auth, AuthScheme, Connector, Delivery, ErrorEvent, Parsed, Reply, Sample, Unparseable
 from connectors.bodies import read_payload
 from connectors.signatures import verify_age, verify_hmac_sha256, verify_shared_secret
+from connectors.tags import tagged_environment, tagged_service, tags_of
 from connectors.trial import HexHMAC
 from connectors.values import (
     as_link,
@@ -86,12 +87,15 @@ def _event(message: Mapping[str, Any], identity: str, delivery: Delivery) -> Err
     if not text:
         return None
     attachments = [as_mapping(one) for one in as_list(message.get("attachments"))]
+    fields = [as_mapping(one) for attachment in attachments for one in as_list(attachment.get("fields"))]
+    told = tags_of([{"name": as_text(one.get("title")), "value": as_text(one.get("value"))} for one in fields])
     return ErrorEvent(
         id=identity,
         text=_unescaped(text),
         type="slack.message",
         time=as_time(message.get("ts"), delivery.received_at),
-        service_name=first_text(message.get("username"), dig(message, "bot_profile", "name")),
+        service_name=first_text(tagged_service(told), message.get("username"), dig(message, "bot_profile", "name")),
+        environment=tagged_environment(told),
         url=as_link(next((one["title_link"] for one in attachments if one.get("title_link")), None)),
         attributes=attributes_of([("slack.channel", message.get("channel")), ("slack.ts", message.get("ts"))]),
     )
@@ -100,6 +104,10 @@ def _event(message: Mapping[str, Any], identity: str, delivery: Delivery) -> Err
 def _texts(value: Any, depth: int = 0) -> Iterator[str]:
     """Every text of a message in the order of its members."""
     if depth > _DEEPEST:
+        return
+    title, said = as_text(dig(value, "title")), as_text(dig(value, "value"))
+    if title and said:  # a field of an attachment
+        yield f"{title}: {said}"
         return
     for name in _TEXTS:
         if text := as_text(dig(value, name)) if isinstance(dig(value, name), str) else None:

@@ -6,6 +6,7 @@ https://docs.splunk.com/Documentation/Splunk/latest/Alert/Webhooks
 from typing import Any
 
 from connectors.base import AuthScheme, Sample
+from connectors.fields import Fields
 from connectors.templated import TemplatedConnector
 from connectors.values import as_mapping, as_text, first_text
 
@@ -31,6 +32,7 @@ Let the search return the error text, for example:
         if not row:
             return item
         raw = row.pop("_raw", None)
+        source = as_text(row.pop("source", None)) or ""
         said = first_text(row.get("message"), row.get("error"), raw)
         return {
             **row,
@@ -38,9 +40,10 @@ Let the search return the error text, for example:
             "title": as_text(item.get("search_name")),
             "id": as_text(item.get("sid")),
             "time": row.get("_time"),
+            "source": source,
             "link": item.get("results_link"),
             "group_key": as_text(item.get("search_name")),
-            "service": first_text(row.get("service"), row.get("source"), row.get("host")),
+            "service": first_text(*Fields(row)["service"], None if "/" in source else source, row.get("host")),
         }
 
 

@@ -60,8 +60,17 @@ curl '%URL%/services/collector/event' -H 'Authorization: Splunk %SECRET%' \\
             event = as_mapping(value)
             if "event" not in event:
                 raise Unparseable("Each object of the collector has an `event`, and one has not")
-            lines.add(event["event"], **_facts(event))
+            lines.add(_said(event["event"]), **_facts(event))
         return lines.parsed(Reply(200, _DONE))
+
+
+def _said(event: Any) -> Any:
+    """The event; of Docker's log driver the line in it, with its container's labels."""
+    if not (isinstance(event, dict) and "line" in event and "source" in event):
+        return event
+    line = event["line"]
+    own = line if isinstance(line, dict) else {"message": as_text(line)}
+    return {**own, "labels": as_mapping(event.get("attrs"))}
 
 
 def _facts(event: Any) -> dict[str, Any]:

@@ -97,7 +97,7 @@ def _is_number(text: str) -> bool:
 
 def _iso_time(text: str) -> datetime | None:
     try:
-        read = datetime.fromisoformat(text.strip())
+        read = datetime.fromisoformat(text.strip().removesuffix(" UTC"))
         return (read if read.tzinfo else read.replace(tzinfo=UTC)).astimezone(UTC)
     except (ValueError, OverflowError):
         return None

@@ -5,8 +5,20 @@ https://www.zabbix.com/documentation/current/en/manual/config/notifications/medi
 
 from typing import Any
 
+from connectors.tags import tagged_environment, tagged_service, tags_of
 from connectors.templated import TemplatedConnector
 from connectors.values import as_text, first_text
+
+# The parameters of Zabbix's own webhooks
+_OWN = {
+    "event_id": "id",
+    "event_value": "value",
+    "event_name": "title",
+    "event_opdata": "message",
+    "event_severity": "severity",
+    "event_tags": "tags",
+    "host_name": "host",
+}
 
 
 class ZabbixConnector(TemplatedConnector):
@@ -28,6 +40,8 @@ Script
 
     def arrange(self, item: dict[str, Any]) -> dict[str, Any]:
         """Numbers of state and severity as words, the problem as the group of both its events."""
+        item = {name: item[own] for own, name in _OWN.items() if item.get(own)} | item
+        told = tags_of(item.get("tags"))
         value = as_text(item.get("value"))
         number = as_text(item.get("id"))
         return {
@@ -35,7 +49,8 @@ Script
             "id": f"{number}:{value}" if number else None,
             "state": "resolved" if value == "0" else "firing",
             "group_key": number,
-            "service": first_text(item.get("service"), item.get("host")),
+            "service": first_text(tagged_service(told), item.get("service"), item.get("host")),
+            "environment": first_text(item.get("environment"), tagged_environment(told)),
         }
 
 
