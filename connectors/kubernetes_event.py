@@ -22,6 +22,7 @@ def read_warning(item: Mapping[str, Any], now: datetime) -> ErrorEvent | None:
         type="kubernetes.event",
         time=time_of(item, now),
         service_name=name,
+        severity=(as_text(item.get("type")) or "").lower() or None,
         attributes=attributes_of([("k8s.namespace.name", about.get("namespace")), ("k8s.kind", kind)]),
     )
 
