@@ -38,6 +38,7 @@ from service.store import connections
 from service.store.access import preset_api_key
 from service.store.engine import migrate, open_engine
 from service.store.failures import counts_by_analysis, counts_by_status
+from service.store.limits import Limits as DeliveryLimits
 from service.store.pulls import Schedule, declare_pull
 from service.store.schema import NewerSchema
 from service.store.writer import Writer
@@ -45,6 +46,7 @@ from service.upkeep import count_events, keep_for
 from service.web import find_pages, find_routers, health
 from service.web.access import SignInRequired, page_caller
 from service.web.errors import install_errors
+from service.web.gate import Gate
 from service.web.ingest import PREFIX, Ingest, count_accepted
 from service.web.live import LiveConnections
 from service.web.oidc_provider import Provider
@@ -116,6 +118,7 @@ def create_app(settings: Settings, *, sweep_seconds: float = 60.0) -> Applicatio
         body_timeout=settings.body_timeout,
         keys=PublicKeys(),
         refusals=services.refusals,
+        gate=services.gate,
         waiting_room=WaitingRoom(engine, services.pipeline, pulling.wake if pulling else _nothing),
     )
     app.shield = Shield(
@@ -164,13 +167,6 @@ def _build(settings: Settings, engine: Engine, sweep_seconds: float) -> tuple[Se
     redactor = Redactor(keyring.derive("redaction"), emails=settings.redact_emails)
     models = _open_models(settings, matcher, redactor)
     worker = _open_worker(settings, engine, metrics, models, sweep_seconds) if settings.worker else None
-    writer = Writer(engine, queue_limit=settings.queue_limit, observe=metrics.commit_batch_size.observe)
-    pipeline = Pipeline(
-        matcher=matcher,
-        redactor=redactor,
-        writer=writer,
-        notify_unanswered=worker.enqueue if worker else _nobody,
-    )
     connectors = _load_connectors()
     live = LiveConnections(
         engine,
@@ -178,6 +174,19 @@ def _build(settings: Settings, engine: Engine, sweep_seconds: float) -> tuple[Se
         connectors,
         max_body=settings.max_body_bytes,
         max_inflated=settings.max_inflated_bytes,
+        limits=DeliveryLimits(settings.rate_limit, settings.events_per_day, settings.new_failures_per_hour),
+    )
+    writer = Writer(
+        engine,
+        queue_limit=settings.queue_limit,
+        observe=metrics.commit_batch_size.observe,
+        most_new=lambda name: live.limits_of(name).new_failures_per_hour or 0,
+    )
+    pipeline = Pipeline(
+        matcher=matcher,
+        redactor=redactor,
+        writer=writer,
+        notify_unanswered=worker.enqueue if worker else _nobody,
     )
     metrics.queue_depth.set_function(lambda: writer.waiting)
     metrics.count_failures_with(
@@ -191,6 +200,7 @@ def _build(settings: Settings, engine: Engine, sweep_seconds: float) -> tuple[Se
         connectors=connectors,
         connections=live,
         refusals=Refusals(engine),
+        gate=Gate(engine),
         keyring=keyring,
         metrics=metrics,
         sign_in=SignIn(
@@ -307,6 +317,7 @@ def _lifespan(
         tasks = [
             asyncio.create_task(services.connections.watch()),
             asyncio.create_task(services.refusals.write_for_ever()),
+            asyncio.create_task(services.gate.count_for_ever()),
             asyncio.create_task(count_events(services.engine)),
         ]
         if pulling is not None:

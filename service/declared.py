@@ -15,6 +15,7 @@ from ruamel.yaml.error import YAMLError
 
 from connectors.base import Auth, AuthScheme, Connector
 from service.pull_settings import PullSettingsError, complete
+from service.store.limits import Limits
 
 RESERVED_NAMES = frozenset({"api", "new"})  # what the REST API receives, and the page that makes connections
 NAME_PATTERN = r"^[a-z0-9][a-z0-9._-]{0,62}$"
@@ -47,11 +48,18 @@ class DeclaredAuth(_Strict):
     keys_url: str | None = None
 
 
+class DeclaredLimits(_Strict):
+    rate: int | None = Field(None, ge=0)
+    events_per_day: int | None = Field(None, ge=0)
+    new_failures_per_hour: int | None = Field(None, ge=0)
+
+
 class DeclaredConnection(_Strict):
     name: str = Field(pattern=NAME_PATTERN)
     connector: str
     auth: DeclaredAuth
     pull: dict[str, str | int | FromEnvironment | FromFile] | None = None
+    limits: DeclaredLimits = DeclaredLimits()
 
 
 class _Document(_Strict):
@@ -65,6 +73,7 @@ class Declared(_Strict):
     connector: str
     auth: Auth
     pull: dict[str, str] | None = None
+    limits: Limits = Limits()
 
 
 def load_declared(path: Path, known: Mapping[str, Connector]) -> list[Declared]:
@@ -77,7 +86,8 @@ def load_declared(path: Path, known: Mapping[str, Connector]) -> list[Declared]:
             check_name(one.name)
             auth = checked(_auth(one.auth, path.parent), one.connector, known)
             pull = _pull(one, path.parent, known)
-            declared.append(Declared(name=one.name, connector=one.connector, auth=auth, pull=pull))
+            limits = Limits(**one.limits.model_dump())
+            declared.append(Declared(name=one.name, connector=one.connector, auth=auth, pull=pull, limits=limits))
         except (DeclarationError, PullSettingsError) as error:
             problems.append(f"{path.name}: {one.name}: {error}")
     names = [one.name for one in document.connections]

@@ -60,7 +60,7 @@ class Metrics:
         )
         self.events = Counter(
             "whydenied_events_total",
-            "Events accepted by connection; kind is new or duplicate.",
+            "Events accepted by connection; kind is new, folded or duplicate.",
             ["connection", "kind"],
             registry=registry,
         )

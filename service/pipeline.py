@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import Any
+from typing import Any, Literal
 
 from connectors.base import Delivery, ErrorEvent
 from service.domain import Answer, abstain
@@ -38,6 +38,12 @@ class Accepted:
     duplicate: bool
     analysis_id: str | None
     match: Match | None
+    folded: bool = False
+
+    @property
+    def kind(self) -> Literal["new", "folded", "duplicate"]:
+        """What it is counted as. `folded`: new, but its own failure would have been one too many."""
+        return "duplicate" if self.duplicate else "folded" if self.folded else "new"
 
     @property
     def answer(self) -> Answer | None:
@@ -92,6 +98,7 @@ class Pipeline:
                 duplicate=done.duplicate,
                 analysis_id=done.analysis_id,
                 match=match if done.own_answer else None,
+                folded=done.folded,
             )
             for done, (_, match) in zip(stored, prepared, strict=True)
         ]

@@ -88,6 +88,18 @@ class Settings(BaseSettings):
     body_timeout: float = Field(30.0, gt=0, description="Seconds a sender has to deliver its whole body.")
     queue_limit: int = Field(10_000, ge=1, description="Events waiting for the database before senders get 503.")
 
+    rate_limit: int = Field(
+        0, ge=0, description="Events per second that one connection may send to one process; 0: any number."
+    )
+    events_per_day: int = Field(
+        0, ge=0, description="Events per day (UTC) that one connection may send to all processes; 0: any number."
+    )
+    new_failures_per_hour: int = Field(
+        10_000,
+        ge=0,
+        description="New failures that a connection may make per hour before they are folded into one; 0: any number.",
+    )
+
     retention_days: int | None = Field(
         None, ge=1, description="Days that events are kept; failures, answers and reviews stay. Default: for ever."
     )

@@ -1,7 +1,7 @@
 """`whydenied connect` and `whydenied connections`: the monitoring sources."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -141,6 +141,35 @@ def pull(
             fail(str(error), 1)
         for line in _pull_lines(puller, told, get_pull(conn, name)):
             typer.echo(line)
+
+
+@COMMANDS.command()
+def limits(
+    name: Annotated[str, typer.Argument(help="Its name.")],
+    rate: Annotated[int | None, typer.Option(min=0, help="Events per second and process.")] = None,
+    events_per_day: Annotated[int | None, typer.Option(min=0, help="Events per day (UTC).")] = None,
+    new_failures: Annotated[int | None, typer.Option(min=0, help="New failures per hour; more become one.")] = None,
+    default: Annotated[bool, typer.Option("--default", help="Forget what was said; the settings hold.")] = False,
+) -> None:
+    """Say what a connection may deliver, or show it. 0 is no limit; what was never said goes by the settings."""
+    from service.store.connections import IsDeclared, change_limits, get_connection  # noqa: PLC0415
+    from service.store.limits import Limits, limits_by_connection  # noqa: PLC0415
+
+    settings = load_or_exit()
+    given = Limits(rate, events_per_day, new_failures)
+    with open_database(settings) as engine, engine.begin() as conn:
+        if get_connection(conn, name) is None:
+            fail(f"there is no connection {name}", 1)
+        own = Limits() if default else given.over(limits_by_connection(conn).get(name, Limits()))
+        if default or given != Limits():
+            try:
+                change_limits(conn, name, own)
+            except IsDeclared as error:
+                fail(str(error), 1)
+    general = Limits(settings.rate_limit, settings.events_per_day, settings.new_failures_per_hour)
+    for field, most in asdict(own.over(general)).items():
+        origin = "from the settings" if getattr(own, field) is None else "its own"
+        typer.echo(f"{field}\t{most or 'no limit'}\t{origin}")
 
 
 def _pair(given: str) -> tuple[str, str]:

@@ -13,6 +13,7 @@ from connectors.base import Auth
 from service.keyring import Keyring, WrongKey
 from service.store.bulk import insert_missing
 from service.store.ids import new_id
+from service.store.limits import Limits, drop_limits, set_limits
 from service.store.rows import as_record, as_records
 from service.store.tables import Connection, connections, refusals
 
@@ -38,6 +39,8 @@ class Wanted(Protocol):
     def connector(self) -> str: ...
     @property
     def auth(self) -> Auth: ...
+    @property
+    def limits(self) -> Limits: ...
 
 
 def list_connections(conn: DatabaseConnection) -> list[Connection]:
@@ -85,7 +88,14 @@ def delete_connection(conn: DatabaseConnection, name: str) -> None:
     """Remove a connection; what it delivered stays. Raises `NoSuchConnection` or `IsDeclared`."""
     _changeable(conn, name)
     conn.execute(delete(refusals).where(refusals.c.connection == name))
+    drop_limits(conn, [name])
     conn.execute(delete(connections).where(connections.c.name == name))
+
+
+def change_limits(conn: DatabaseConnection, name: str, limits: Limits) -> None:
+    """Replace what a connection may deliver. Raises `NoSuchConnection` or `IsDeclared`."""
+    _changeable(conn, name)
+    set_limits(conn, name, limits)
 
 
 def declare(conn: DatabaseConnection, keyring: Keyring, wanted: Iterable[Wanted]) -> None:
@@ -103,8 +113,10 @@ def declare(conn: DatabaseConnection, keyring: Keyring, wanted: Iterable[Wanted]
         elif _differs(keyring, stored[name], one):
             conn.execute(update(connections).where(connections.c.name == name).values(connector=one.connector))
             _write_auth(conn, keyring, name, one.auth)
+        set_limits(conn, name, one.limits)
     gone = [name for name, connection in stored.items() if connection.declared and name not in named]
     conn.execute(delete(refusals).where(refusals.c.connection.in_(gone)))
+    drop_limits(conn, gone)
     conn.execute(delete(connections).where(connections.c.name.in_(gone)))
 
 

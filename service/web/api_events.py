@@ -12,8 +12,10 @@ from connectors.base import ErrorEvent
 from service.pipeline import Accepted
 from service.redact import RedactionFailed
 from service.store.ids import new_id
+from service.store.limits import Limits
 from service.store.writer import Overloaded, StoreUnavailable, Unstorable
 from service.web.access import needs
+from service.web.gate import Shut
 from service.web.ingest import count_accepted
 from service.web.problems import ProblemError, responses, unavailable
 from service.web.schema import MOST_EVENTS, AcceptedEvent, EventRef, EventRequest, FailureRef
@@ -28,7 +30,7 @@ _Many = Annotated[list[EventRequest], Field(min_length=1)]
     "/events",
     status_code=202,
     dependencies=[needs("ingest")],
-    responses=responses(400, 401, 403, 413, 422),
+    responses=responses(400, 401, 403, 413, 422, 429),
     response_model=AcceptedEvent | list[AcceptedEvent],
 )
 async def post_events(
@@ -42,8 +44,11 @@ async def post_events(
     if len(requests) > MOST_EVENTS:
         raise ProblemError(413, "content-too-large", f"Send at most {MOST_EVENTS} events at once.")
     events = [_event(request) for request in requests]
+    limits = services.connections.limits_of(CONNECTION)
+    _check_limits(services, limits)
     with refusing():
         accepted = await services.pipeline.accept(CONNECTION, events)
+    services.gate.pay(CONNECTION, limits, len(events))
     count_accepted(services.metrics, CONNECTION, accepted)
     items = [outcome_of(one) for one in accepted]
     return items if isinstance(body, list) else items[0]
@@ -62,6 +67,14 @@ def refusing() -> Iterator[None]:
         raise _later("redaction-failed", "The events could not be cleared of secrets; none was accepted.", 60) from None
     except Unstorable:
         raise ProblemError(422, "unstorable", "The database refuses these events; none was accepted.") from None
+
+
+def _check_limits(services: Services, limits: Limits) -> None:
+    try:
+        services.gate.check(CONNECTION, limits)
+    except Shut as shut:
+        retry = {"Retry-After": str(shut.retry_after)}
+        raise ProblemError(429, "limit-reached", f"{shut}.", headers=retry) from None
 
 
 def _event(request: EventRequest) -> ErrorEvent:

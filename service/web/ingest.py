@@ -33,6 +33,7 @@ from service.redact import RedactionFailed
 from service.store.writer import Overloaded, StoreUnavailable, Unstorable
 from service.tracing import Noted, span
 from service.web.body import BodyReader, BodyRefused, answer_and_drain
+from service.web.gate import Gate, Shut
 from service.web.live import LiveConnection, LiveConnections
 from service.web.problems import MEDIA_TYPE, problem_body
 from service.web.public_keys import KeyUnavailable, PublicKeys
@@ -82,7 +83,9 @@ class Ingest:
         keys: PublicKeys,
         refusals: Refusals,
         waiting_room: WaitingRoom,
+        gate: Gate,
     ) -> None:
+        self._gate = gate
         self._connections = connections
         self._refusals = refusals
         self._keys = keys
@@ -150,6 +153,8 @@ class Ingest:
     async def _take(self, live: LiveConnection | None, path: str, scope: Scope, receive: Receive) -> tuple[str, Reply]:
         if live is None:
             raise Refused("unknown", 404, "unknown-connection", "No connection of this name receives here.")
+        if scope["method"] in _METHODS:
+            self._check_limits(live)
         with span("receive"):
             delivery = await self._receive(live, path, scope, receive)
         if delivery.method not in _METHODS:
@@ -159,6 +164,12 @@ class Ingest:
         except Refused as refusal:
             refusal.reply = live.connector.refuse(delivery, refusal.status, str(refusal))
             raise
+
+    def _check_limits(self, live: LiveConnection) -> None:
+        try:
+            self._gate.check(live.name, live.limits)
+        except Shut as shut:
+            raise Refused("limited", 429, "limit-reached", str(shut), _retry(shut.retry_after)) from None
 
     async def _open(self, live: LiveConnection, delivery: Delivery) -> "Parsed | Unparsed":
         """Read the delivery, in a thread if it is big, and with the sender's public key where it takes one."""
@@ -194,6 +205,7 @@ class Ingest:
         try:
             if isinstance(parsed, Unparsed):
                 await self._pipeline.keep_unparsed(live.name, parsed.delivery, parsed.reason)
+                self._gate.pay(live.name, live.limits, 1)
                 log.warning("delivery unparsed", connection=live.name, reason=parsed.reason)
                 return "unparsed", Reply(202, _ENCODE({"events": [], "unparsed": parsed.reason}))
             if parsed.passed_over:
@@ -217,6 +229,7 @@ class Ingest:
         except Unstorable:
             detail = "The database refuses this very delivery; sending it again will not help. The log has the cause."
             raise Refused("unstorable", 422, "unstorable", detail) from None
+        self._gate.pay(live.name, live.limits, len(parsed.events))
         count_accepted(self._metrics, live.name, accepted)
         return "accepted", _filled(parsed.reply, accepted, len(aside))
 
@@ -262,7 +275,7 @@ def open_delivery(live: LiveConnection, delivery: Delivery) -> Parsed | Unparsed
 def count_accepted(metrics: Metrics, connection: str, accepted: Sequence[Accepted]) -> None:
     """Count events by newness and new ones by what the rules said."""
     for one in accepted:
-        metrics.event_counter(connection, "duplicate" if one.duplicate else "new").inc()
+        metrics.event_counter(connection, one.kind).inc()
         if not one.duplicate:
             metrics.match_counter(one.match.verdict if one.match else "none").inc()
 

@@ -16,6 +16,7 @@ from connectors.base import Auth, Connector
 from connectors.pull import Puller
 from service.keyring import Keyring, WrongKey
 from service.store.connections import auth_of, list_connections
+from service.store.limits import NO_LIMITS, Limits, limits_by_connection
 from service.store.tables import Connection
 
 log = structlog.get_logger(__name__)
@@ -36,6 +37,7 @@ class LiveConnection:
     max_body: int
     max_inflated: int
     puller: Puller | None = None
+    limits: Limits = NO_LIMITS
 
 
 class LiveConnections:
@@ -49,27 +51,35 @@ class LiveConnections:
         *,
         max_body: int,
         max_inflated: int,
+        limits: Limits = NO_LIMITS,
     ) -> None:
         self._engine = engine
         self._keyring = keyring
         self._connectors = connectors
-        self._limits = (max_body, max_inflated)
+        self._sizes = (max_body, max_inflated)
+        self._limits = limits
         self._live: dict[str, LiveConnection] = {}
-        self._seen: dict[str, tuple[str, str, str | None]] = {}
+        self._seen: dict[str, tuple[str, str, str | None, Limits]] = {}
         self._lock = threading.Lock()
 
     def get(self, name: str) -> LiveConnection | None:
         """The connection of this name, or None."""
         return self._live.get(name)
 
+    def limits_of(self, name: str) -> Limits:
+        """What a connection of this name may deliver; the settings' limits for one that receives elsewhere."""
+        live = self._live.get(name)
+        return live.limits if live else self._limits
+
     def refresh(self) -> None:
         """Read the connections from the database. Blocks; raises `SQLAlchemyError`, and then the old ones stay."""
         with self._lock:
             with self._engine.connect() as conn:
-                rows = list_connections(conn)
-            seen = {row.name: (row.connector, row.auth, row.pull) for row in rows}
+                rows, own = list_connections(conn), limits_by_connection(conn)
+            limits = {row.name: own.get(row.name, Limits()).over(self._limits) for row in rows}
+            seen = {row.name: (row.connector, row.auth, row.pull, limits[row.name]) for row in rows}
             if seen != self._seen:
-                ready = (self._ready(row) for row in rows)
+                ready = (self._ready(row, limits[row.name]) for row in rows)
                 self._live = {live.name: live for live in ready if live}
                 self._seen = seen
 
@@ -82,7 +92,7 @@ class LiveConnections:
             except SQLAlchemyError as error:
                 log.warning("connections could not be read again", error=type(error).__name__)
 
-    def _ready(self, row: Connection) -> LiveConnection | None:
+    def _ready(self, row: Connection, limits: Limits) -> LiveConnection | None:
         connector = self._connectors.get(row.connector)
         if connector is None:
             log.error("connection has no connector", connection=row.name, connector=row.connector)
@@ -92,6 +102,6 @@ class LiveConnections:
         except WrongKey:
             log.exception("connection cannot be used", connection=row.name)
             return None
-        body, inflated = (max(pair) for pair in zip(self._limits, connector.limits, strict=True))
+        body, inflated = (max(pair) for pair in zip(self._sizes, connector.limits, strict=True))
         puller = connector.pulls if row.pull else None
-        return LiveConnection(row.name, connector, auth, body, inflated, puller)
+        return LiveConnection(row.name, connector, auth, body, inflated, puller, limits)

@@ -12,6 +12,7 @@ from service.keyring import Keyring
 from service.metrics import Metrics
 from service.pipeline import Pipeline
 from service.store.writer import Writer
+from service.web.gate import Gate
 from service.web.live import LiveConnections
 from service.web.oidc_provider import Provider
 from service.web.prefix import prefix_of
@@ -54,6 +55,7 @@ class Services:
     connectors: Mapping[str, Connector]
     connections: LiveConnections
     refusals: Refusals
+    gate: Gate
     keyring: Keyring
     metrics: Metrics
     sign_in: SignIn

@@ -14,17 +14,20 @@ from service.store.connections import (
     NoSuchConnection,
     auth_of,
     change_auth,
+    change_limits,
     create_connection,
     declare,
     delete_connection,
     get_connection,
     list_connections,
 )
+from service.store.limits import Limits, limits_by_connection
 from service.store.occurrence import Occurrence
 from service.store.writer import Writer
 
 KEYRING = Keyring(b"the master key of this test")
 SIGNED = Auth("signature", ("hunter2", "hunter3"), tolerance=60)
+BY_THE_SETTINGS = Limits()
 BASIC = Auth("basic", ("hunter2",), username="ann")
 
 
@@ -33,6 +36,7 @@ class Wanted:
     name: str
     connector: str = "generic"
     auth: Auth = SIGNED
+    limits: Limits = BY_THE_SETTINGS
 
 
 def test_a_connection_comes_back_as_it_went_in_and_shows_no_secret(engine: Engine) -> None:
@@ -110,3 +114,18 @@ def test_the_last_delivery_is_noted_with_its_events(
     writer.submit([occur(connection="sentry")]).result(20)
     with engine.connect() as conn:
         assert [one.last_delivery_at is not None for one in list_connections(conn)] == [True, False]
+
+
+def test_limits_come_and_go_with_the_connection(engine: Engine) -> None:
+    with engine.begin() as conn:
+        declare(conn, KEYRING, [Wanted("a", limits=Limits(rate=5)), Wanted("b")])
+        assert limits_by_connection(conn) == {"a": Limits(rate=5)}
+        declare(conn, KEYRING, [Wanted("b", limits=Limits(events_per_day=7))])
+        assert limits_by_connection(conn) == {"b": Limits(events_per_day=7)}
+        with pytest.raises(IsDeclared):
+            change_limits(conn, "b", Limits())
+        create_connection(conn, KEYRING, "c", "sentry", SIGNED)
+        change_limits(conn, "c", Limits(rate=0))
+        assert limits_by_connection(conn)["c"].over(Limits(9, 9, 9)) == Limits(0, 9, 9)
+        delete_connection(conn, "c")
+        assert "c" not in limits_by_connection(conn)
