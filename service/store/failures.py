@@ -25,6 +25,7 @@ from service.store.tables import (
     Event,
     Failure,
     Sighting,
+    analyses,
     events,
     failures,
     sightings,
@@ -39,6 +40,7 @@ __all__ = [
     "counts_by_status",
     "first_event",
     "get_failure",
+    "list_answered_by",
     "list_events",
     "list_failures",
     "list_sightings",
@@ -141,6 +143,20 @@ def _weight(dialect: str, now: datetime) -> ColumnElement[Any]:
 def get_failure(conn: Connection, failure_id: str) -> Failure | None:
     """One failure, or None."""
     return as_record(Failure, conn.execute(select(failures).where(failures.c.id == failure_id)).first())
+
+
+def list_answered_by(conn: Connection, rule_id: str, limit: int) -> list[Failure]:
+    """The failures that a rule answered last and still answers, the latest first."""
+    answered = (
+        select(failures)
+        .select_from(analyses)
+        .join(failures, failures.c.id == analyses.c.failure_id)
+        .where(failures.c.current_analysis_id == analyses.c.id)
+        .where(analyses.c.producer == "rule", analyses.c.producer_name == rule_id)
+        .order_by(analyses.c.created_at.desc())
+        .limit(limit)
+    )
+    return as_records(Failure, conn.execute(answered))
 
 
 def list_events(conn: Connection, failure_id: str, cursor: str | None, limit: int) -> Page[Event]:

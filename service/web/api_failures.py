@@ -3,11 +3,13 @@
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query
+from sqlalchemy import Connection
 
 from service.domain import Cause, Confidence, Verdict
 from service.store.activity import list_activity_of
 from service.store.analyses import get_analysis, list_analyses
 from service.store.failures import FailureFilter, InvalidCursor, Sort, get_failure, list_events, list_failures
+from service.store.requests import list_calls
 from service.store.reviews import list_reviews
 from service.web.access import Caller, needs
 from service.web.api_analyses import analysis_of
@@ -21,6 +23,7 @@ from service.web.schema import (
     FailureDetail,
     FailurePage,
     FilterText,
+    ModelCall,
     PathId,
     Producer,
     Review,
@@ -78,21 +81,27 @@ def get_failures(
 
 @router.get("/{failure_id}", dependencies=[needs("read")], responses=responses(401, 403, 404, 422))
 def get_one_failure(failure_id: PathId, services: _Services) -> FailureDetail:
-    """One failure with its current answer, every answer before it, and its reviews."""
+    """One failure with its current answer, every answer before it, what models were asked, and its reviews."""
     with services.engine.connect() as conn:
-        failure = get_failure(conn, failure_id)
-        if failure is None:
-            raise no_failure()
-        analysis = get_analysis(conn, failure.current_analysis_id) if failure.current_analysis_id else None
-        given = list_analyses(conn, failure_id)
-        reviews = list_reviews(conn, failure_id)
-        done = list_activity_of(conn, failure_id)
+        found = load_detail(conn, failure_id)
+    if found is None:
+        raise no_failure()
+    return found
+
+
+def load_detail(conn: Connection, failure_id: str) -> FailureDetail | None:
+    """A failure with all that is known of it, or None."""
+    failure = get_failure(conn, failure_id)
+    if failure is None:
+        return None
+    analysis = get_analysis(conn, failure.current_analysis_id) if failure.current_analysis_id else None
     return FailureDetail(
         **failure.model_dump(),
         analysis=analysis_of(analysis) if analysis else None,
-        analyses=[AnalysisRef.model_validate(one) for one in given],
-        activity=[Activity.model_validate(one) for one in done],
-        reviews=[Review.model_validate(review) for review in reviews],
+        analyses=[AnalysisRef.model_validate(one) for one in list_analyses(conn, failure_id)],
+        calls=[ModelCall.model_validate(one) for one in list_calls(conn, failure_id)],
+        activity=[Activity.model_validate(one) for one in list_activity_of(conn, failure_id)],
+        reviews=[Review.model_validate(one) for one in list_reviews(conn, failure_id)],
     )
 
 

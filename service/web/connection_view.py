@@ -2,10 +2,10 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from fastapi import Request
-from fastapi.responses import HTMLResponse
+from fastapi.responses import Response
 from sqlalchemy import Connection as DatabaseConnection
 
 from connectors.base import Auth, Connector
@@ -17,9 +17,9 @@ from service.store.pulls import get_pull
 from service.store.refusals import list_refusals
 from service.store.tables import Connection, Failure, Pull, Refusal, Unparsed
 from service.store.trials import is_trial
-from service.web.connection_schema import made_view
+from service.web.connection_schema import ConnectionMade, made_view
 from service.web.notices import Notice
-from service.web.pages import base_url, show, show_error
+from service.web.pages import base_url, show_error, show_twinned
 from service.web.services import Services
 from service.web.words import SCHEMES
 
@@ -60,7 +60,7 @@ def show_connection(
     errors: Mapping[str, str] | None = None,
     notice: Notice | None = None,
     status: int = 200,
-) -> HTMLResponse:
+) -> Response:
     """The page of one connection; `made` are secrets that were just made and are shown this once."""
     with services.engine.connect() as conn:
         row = get_connection(conn, name)
@@ -70,16 +70,18 @@ def show_connection(
             request, 404, "No such connection", "It may have been removed. Sources lists those there are."
         )
     connector, auth = services.connectors.get(row.connector), _auth(services.keyring, row)
-    return show(
+    view = made_view(row, base_url(request), auth, connector, made) if connector and auth else None
+    return show_twinned(
         request,
         "connection.html",
+        _twin(row, health, view),
         status=status,
         section="/sources",
         notice=notice,
         one=row,
         connector=connector,
         made=made,
-        view=made_view(row, base_url(request), auth, connector, made) if connector and auth else None,
+        view=view,
         scheme=SCHEMES[row.auth_scheme],
         secrets=len(auth.secrets) if auth else 0,
         health=health,
@@ -87,6 +89,21 @@ def show_connection(
         errors=errors or {},
         fields={},
     )
+
+
+def _twin(row: Connection, health: Health, view: ConnectionMade | None) -> dict[str, Any]:
+    """What the page shows, without any secret."""
+    return {
+        **row.model_dump(exclude={"id", "auth", "pull"}),
+        "phase": health.phase,
+        "url": view.url if view else None,
+        "setup": view.setup if view else None,
+        "arrived": [{"id": one.id, "title": one.title} for one in health.failures],
+        "trial": {"id": health.trial.id, "title": health.trial.title} if health.trial else None,
+        "pull": health.pull.model_dump(exclude={"cursor"}) if health.pull else None,
+        "refusals": [one.model_dump(exclude={"id", "connection"}) for one in health.refusals],
+        "unread": [one.model_dump(include={"id", "received_at", "reason"}) for one in health.unread],
+    }
 
 
 def _health(conn: DatabaseConnection, row: Connection, services: Services) -> Health:

@@ -1,12 +1,14 @@
 """What the page of a failure shows, from stored rows. Pure."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 
 from service.domain import Answer
 from service.store.failures import is_snoozed
+from service.store.requests import Call
 from service.store.tables import Activity, Analysis, Event, Failure, Review
+from service.web.answer_diff import Change, list_changes
 from service.web.chart import Chart, draw_bars
 from service.web.highlight import Segment, highlight_part
 from service.web.queue_view import (
@@ -25,6 +27,7 @@ from service.web.words import REJECT_REASONS
 
 _DECISIONS = {"approve": "Approved", "correct": "Corrected", "reject": "Rejected"}
 _DEEDS = {"snooze": "Snoozed", "reopen": "Reopened", "resolve": "Resolved", "note": "Note"}
+_DEEDS["asked the model again about"] = "Asked the model again"
 _PROGRESS_TITLES = {
     "answered": "Why the model's answer is withheld",
     "analysing": "The analysis is under way",
@@ -83,13 +86,14 @@ class GivenAnswer:
 
 @dataclass(frozen=True, slots=True)
 class PastReview:
-    """One line of the history: a verdict, or what else somebody did. `detail` says how."""
+    """One line of the history: a verdict, or what else somebody did. `changes` are those of a correction."""
 
     words: str
     reviewer: str
     at: datetime
     detail: str | None
     note: str | None
+    changes: Sequence[Change] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +117,7 @@ class FailureView:
     known_rule: bool
     text: str
     text_segments: Sequence[Segment]
+    stack: str
     stack_segments: Sequence[Segment]
     stack_lines: int
     events: Sequence[Occurrence]
@@ -132,6 +137,7 @@ class FailureView:
     similar: Sequence[Row]
     principals: Sequence[str]
     environments: Sequence[str]
+    calls: Sequence[Call]
 
 
 def failure_view(
@@ -149,6 +155,7 @@ def failure_view(
     similar: Sequence[Failure],
     by_day: Sequence[tuple[date, int]],
     known_rule: bool,
+    calls: Sequence[Call],
     now: datetime,
 ) -> FailureView:
     """The view of one failure; `text` and `stack` are those of the event that the answer was read from."""
@@ -173,6 +180,7 @@ def failure_view(
         known_rule=known_rule,
         text=text,
         text_segments=highlight_part(text or _NO_TEXT, answer.evidence if answer else ()),
+        stack=stack,
         stack_segments=highlight_part(stack, ()),
         stack_lines=stack.count("\n") + 1,
         events=[_occurrence(event) for event in events],
@@ -184,7 +192,10 @@ def failure_view(
         last_seen=failure.last_seen,
         given=[_given_answer(one, failure.current_analysis_id) for one in given],
         reviews=sorted(
-            [*(_past_review(one) for one in reviews), *(_past_deed(one) for one in deeds)],
+            [
+                *(_past_review(one, {each.id: each for each in given}) for one in reviews),
+                *(_past_deed(one) for one in deeds),
+            ],
             key=lambda one: one.at,
             reverse=True,
         ),
@@ -196,6 +207,7 @@ def failure_view(
         similar=[row_of(one, "", now) for one in similar],
         principals=_principals(failure, similar),
         environments=environments,
+        calls=calls,
     )
 
 
@@ -222,14 +234,23 @@ def _occurrence(event: Event) -> Occurrence:
     return Occurrence(event.time, event.service_name, event.environment, event.connection, event.url)
 
 
-def _past_review(review: Review) -> PastReview:
+def _past_review(review: Review, given: Mapping[str, Analysis]) -> PastReview:
     return PastReview(
         words=_DECISIONS.get(review.decision, review.decision),
         reviewer=review.reviewer,
         at=review.created_at,
         detail=REJECT_REASONS.get(review.reason, review.reason) if review.reason else None,
         note=review.note,
+        changes=changes_of(review, given),
     )
+
+
+def changes_of(review: Review, given: Mapping[str, Analysis]) -> list[Change]:
+    """What a correction changed; empty for other verdicts. `given` are the failure's answers by id."""
+    before, after = given.get(review.analysis_id), given.get(review.corrected_analysis_id or "")
+    if before is None or after is None:
+        return []
+    return list_changes(Answer.model_validate(before.answer), Answer.model_validate(after.answer))
 
 
 def _past_deed(deed: Activity) -> PastReview:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Request
-from fastapi.responses import HTMLResponse
+from fastapi.responses import Response
 from pydantic import ValidationError
 
 from connectors.base import AuthScheme, Connector
@@ -12,7 +12,7 @@ from service.web.access import admin_page
 from service.web.api_connections import post_connection
 from service.web.connection_schema import ConnectionRequest
 from service.web.connection_view import show_connection
-from service.web.pages import form_fields, show
+from service.web.pages import form_fields, show_twinned, twinned
 from service.web.problems import ProblemError
 from service.web.services import Services, services_of
 from service.web.words import GROUPS, SCHEMES
@@ -33,8 +33,8 @@ _MESSAGES = {
 }
 
 
-@router.get("/sources/new")
-def connection_form(request: Request, services: _Services, connector: str = "", q: str = "") -> HTMLResponse:
+@twinned(router, "/sources/new")
+def connection_form(request: Request, services: _Services, connector: str = "", q: str = "") -> Response:
     """The list of sources, or the form of the one that was chosen."""
     chosen = services.connectors.get(connector)
     if chosen is None:
@@ -45,7 +45,7 @@ def connection_form(request: Request, services: _Services, connector: str = "", 
 @router.post("/sources/new")
 def make_connection(
     request: Request, services: _Services, fields: Annotated[dict[str, str], Depends(form_fields)]
-) -> HTMLResponse:
+) -> Response:
     """Make the connection and show how to send to it; else the form again, with what is to mend."""
     given = {name: value.strip() for name, value in fields.items()}
     chosen = services.connectors.get(given.get("connector", ""))
@@ -103,14 +103,23 @@ def _presets(connector: Connector) -> dict[str, str]:
     return {"scheme": connector.schemes[0], "username": _USERNAME, "header": header, "name": connector.name}
 
 
-def _choice(request: Request, services: Services, q: str, error: str = "", status: int = 200) -> HTMLResponse:
+def _choice(request: Request, services: Services, q: str, error: str = "", status: int = 200) -> Response:
     words = q.lower().split()
     listed = sorted(services.connectors.values(), key=lambda one: one.title.lower())
     fitting = [one for one in listed if all(word in f"{one.title} {one.name}".lower() for word in words)]
     groups = [(title, [one for one in fitting if one.group == group]) for group, title in GROUPS.items()]
     shown = [(title, members) for title, members in groups if members]
-    return show(
-        request, "connect.html", status=status, section="/sources", groups=shown, q=q, error=error, count=len(listed)
+    twin = {"items": [{"name": one.name, "title": one.title, "group": one.group} for one in fitting]}
+    return show_twinned(
+        request,
+        "connect.html",
+        twin,
+        status=status,
+        section="/sources",
+        groups=shown,
+        q=q,
+        error=error,
+        count=len(listed),
     )
 
 
@@ -120,10 +129,11 @@ def _form(
     fields: Mapping[str, str],
     errors: Mapping[str, str] | None = None,
     status: int = 200,
-) -> HTMLResponse:
-    return show(
+) -> Response:
+    return show_twinned(
         request,
         "connect_form.html",
+        {"connector": connector.name, "title": connector.title, "schemes": connector.schemes},
         status=status,
         section="/sources",
         fields={name: fields.get(name, "") for name in _FIELDS},

@@ -4,7 +4,7 @@ import asyncio
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Request
-from fastapi.responses import HTMLResponse, RedirectResponse
+from fastapi.responses import RedirectResponse, Response
 from pydantic import ValidationError
 
 from service.web.access import admin_page
@@ -12,7 +12,7 @@ from service.web.api_connections import delete_connection, delete_test, put_secr
 from service.web.connection_schema import SecretsRequest
 from service.web.connection_view import show_connection
 from service.web.notices import Notice, source_notice
-from service.web.pages import form_fields
+from service.web.pages import form_fields, twinned
 from service.web.problems import ProblemError
 from service.web.schema import PathId
 from service.web.services import Services, services_of
@@ -24,16 +24,14 @@ _Fields = Annotated[dict[str, str], Depends(form_fields)]
 _admins = [Depends(admin_page)]
 
 
-@router.get("/sources/{name}")
-def connection_page(request: Request, services: _Services, name: PathId) -> HTMLResponse:
+@twinned(router, "/sources/{name}")
+def connection_page(request: Request, services: _Services, name: PathId) -> Response:
     """How one connection fares. Its secrets are not shown again."""
     return show_connection(request, services, name, notice=source_notice(request.query_params))
 
 
 @router.post("/sources/{name}/secret", dependencies=_admins, response_model=None)
-def give_secret(
-    request: Request, services: _Services, name: PathId, fields: _Fields
-) -> HTMLResponse | RedirectResponse:
+def give_secret(request: Request, services: _Services, name: PathId, fields: _Fields) -> Response:
     """Take the secret that the vendor made."""
     try:
         wanted = SecretsRequest(secrets=(fields.get("secret", "").strip(),))
@@ -45,14 +43,14 @@ def give_secret(
 
 
 @router.post("/sources/{name}/rotate", dependencies=_admins)
-def rotate(request: Request, services: _Services, name: PathId, fields: _Fields) -> HTMLResponse:
+def rotate(request: Request, services: _Services, name: PathId, fields: _Fields) -> Response:
     """Make a new secret and show it this once."""
     made = rotate_secret(name, request, services, request.state.account, keep_old=fields.get("old") != "end")
     return show_connection(request, services, name, made=made.secrets)
 
 
 @router.post("/sources/{name}/test", dependencies=_admins, response_model=None)
-async def send_test(request: Request, services: _Services, name: PathId) -> HTMLResponse | RedirectResponse:
+async def send_test(request: Request, services: _Services, name: PathId) -> Response:
     """Send a test event through the connection; the page says what became of it."""
     try:
         trial = await try_connection(services, request.app.ingest, name, request.state.account.name)

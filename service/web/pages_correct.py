@@ -4,14 +4,14 @@ from collections.abc import Mapping
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Request
-from fastapi.responses import HTMLResponse, Response
+from fastapi.responses import Response
 
 from service.domain import ArtifactKind, Cause, Confidence, Verdict, abstain
 from service.store.reviews import NoSuchAnalysis, StaleAnalysis
 from service.web.correction import InvalidCorrection, artifact_count, form_of, read_form
 from service.web.decisions import decide, open_next, read_note, read_seen
 from service.web.failure_view import FailureView
-from service.web.pages import account_name, form_fields, query_string, show
+from service.web.pages import account_name, form_fields, query_string, show_twinned, twinned
 from service.web.pages_failure import load_view, no_such_failure
 from service.web.pages_review import damaged_form
 from service.web.queue_filter import read_filter
@@ -33,8 +33,8 @@ _CHOICES = {
 }
 
 
-@router.get("/failures/{failure_id}/correct")
-def correction_form(request: Request, services: _Services, failure_id: str) -> HTMLResponse:
+@twinned(router, "/failures/{failure_id}/correct")
+def correction_form(request: Request, services: _Services, failure_id: str) -> Response:
     """The form, filled with the answer as it is."""
     view = _load(services, failure_id)
     if view is None:
@@ -85,11 +85,12 @@ def _answer_fields(fields: Mapping[str, str]) -> dict[str, str]:
 
 def _page(
     request: Request, view: FailureView, fields: Mapping[str, str], *, status: int = 200, **values: Any
-) -> HTMLResponse:
+) -> Response:
     shown = {"errors": {}, "stale": None, "version": view.version, "analysis_id": view.analysis_id or "", **values}
-    return show(
+    return show_twinned(
         request,
         "correct.html",
+        {"failure_id": view.id, "version": view.version, "fields": fields},
         status=status,
         section="/",
         view=view,

@@ -3,10 +3,9 @@
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Annotated, Any
-from urllib.parse import quote
 
 from fastapi import APIRouter, Depends, Request
-from fastapi.responses import HTMLResponse, PlainTextResponse, RedirectResponse, Response
+from fastapi.responses import HTMLResponse, PlainTextResponse, Response
 from sqlalchemy import Connection
 
 from service.domain import Answer, Artifact
@@ -16,14 +15,17 @@ from service.store.analyses import event_of, get_analysis, list_analyses
 from service.store.failures import FailureFilter, Sort, get_failure, list_events, list_failures, list_sightings
 from service.store.occurrences import count_by_day, list_similar
 from service.store.paging import encode_cursor
+from service.store.requests import list_calls
 from service.store.reviews import list_reviews
 from service.store.tables import Failure
+from service.web.api_failures import load_detail
 from service.web.failure_markdown import failure_markdown
+from service.web.failure_twin import failure_twin
 from service.web.failure_view import FailureView, failure_view
 from service.web.filling import UnsafeValue, fill
 from service.web.highlight import mark_invisible
 from service.web.notices import review_notice
-from service.web.pages import query_string, show, show_error
+from service.web.pages import is_twin, query_string, show_error, show_twinned, twinned
 from service.web.pages_queue import stored_filter
 from service.web.queue_filter import QueueFilter, read_filter
 from service.web.services import Services, services_of
@@ -48,14 +50,8 @@ def show_markdown(request: Request, services: _Services, failure_id: str) -> Res
     return PlainTextResponse(failure_markdown(view), media_type="text/markdown")
 
 
-@router.get("/failures/{failure_id}.json")
-def show_json(failure_id: str) -> Response:
-    """The failure as REST has it."""
-    return RedirectResponse(f"/api/v1/failures/{quote(failure_id, safe='')}", 307)
-
-
-@router.get("/failures/{failure_id}")
-def show_failure(request: Request, services: _Services, failure_id: str) -> HTMLResponse:
+@twinned(router, "/failures/{failure_id}")
+def show_failure(request: Request, services: _Services, failure_id: str) -> Response:
     """The page of a failure, with the review bar."""
     notice = review_notice(request.query_params, on_queue=False)
     return failure_page(request, services, failure_id, notice=notice)
@@ -82,10 +78,11 @@ def download_artifact(request: Request, services: _Services, analysis_id: str, n
 
 def failure_page(
     request: Request, services: Services, failure_id: str, *, status: int = 200, **values: Any
-) -> HTMLResponse:
+) -> Response:
     """The page of a failure; `values` say how a review of it went."""
     wanted = read_filter(request.query_params)
     with services.engine.connect() as conn:
+        detail = load_detail(conn, failure_id) if is_twin(request) else None
         view = load_view(conn, services, failure_id)
         following = next_to_review(conn, wanted, failure_id) if view else None
         alike = len(list_alike(conn, failure_id, MOST_ALIKE)) if view else 0
@@ -93,9 +90,10 @@ def failure_page(
         return no_such_failure(request)
     query = query_string(wanted.parameters())
     shown: dict[str, Any] = {"review_error": None, "step_error": None, "given": {"reason": "", "note": ""}, **values}
-    return show(
+    return show_twinned(
         request,
         "failure.html",
+        failure_twin(view, detail),
         status=status,
         section="/",
         view=view,
@@ -158,6 +156,7 @@ def load_view(conn: Connection, services: Services, failure_id: str) -> FailureV
         environments=sorted({seen.environment for seen in places if seen.environment}),
         similar=list_similar(conn, failure_id, _SIMILAR_SHOWN),
         by_day=count_by_day(conn, _DAYS_SHOWN, now, failure_id),
+        calls=list_calls(conn, failure_id),
         known_rule=failure.producer == "rule" and failure.producer_name in services.pipeline.matcher.rules,
         now=now,
     )

@@ -6,16 +6,17 @@ from datetime import UTC, datetime
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Request
-from fastapi.responses import HTMLResponse
+from fastapi.responses import Response
 from sqlalchemy import Connection as DatabaseConnection
 
 from service.store.connections import list_connections
 from service.store.failures import FailureFilter, InvalidCursor, Page, count_snoozed, counts_by_status, list_failures
 from service.store.tables import Connection, Failure
 from service.web.notices import review_notice
-from service.web.pages import base_url, query_string, show, show_error
+from service.web.pages import base_url, query_string, show_error, show_twinned, twinned
 from service.web.queue_filter import FILTERS, OPTIONS, SORT_WORDS, TABS, TYPED, QueueFilter, read_filter, value_words
 from service.web.queue_view import row_of
+from service.web.schema import Failure as FailureData
 from service.web.services import Services, services_of
 
 router = APIRouter(include_in_schema=False)
@@ -27,8 +28,8 @@ _PLAIN: dict[str, tuple[str, ...]] = {
 }
 
 
-@router.get("/")
-def show_queue(request: Request, services: Annotated[Services, Depends(services_of)], cursor: str = "") -> HTMLResponse:
+@twinned(router, "/")
+def show_queue(request: Request, services: Annotated[Services, Depends(services_of)], cursor: str = "") -> Response:
     """One tab of the queue, filtered."""
     wanted = read_filter(request.query_params)
     with services.engine.connect() as conn:
@@ -39,14 +40,14 @@ def show_queue(request: Request, services: Annotated[Services, Depends(services_
         counts = _counts(conn)
         connections = list_connections(conn)
     waiting = counts["needs_review"]
-    return show(
+    return show_twinned(
         request,
         "queue.html",
+        _twin(page, counts),
         section="/",
         icon="mark-waiting.svg" if waiting else "mark.svg",
         waiting=waiting,
         notice=review_notice(request.query_params, on_queue=True),
-        json_twin="/api/v1/failures" + query_string(_api_parameters(wanted)),
         **_tabs(wanted, counts),
         **_filter_form(wanted, [one.name for one in connections]),
         **_list(wanted, page, at_start=not cursor),
@@ -78,17 +79,10 @@ def _counts(conn: DatabaseConnection) -> dict[str, int]:
     return counts | {"needs_review": counts["needs_review"] - snoozed, "snoozed": snoozed}
 
 
-def _api_parameters(wanted: QueueFilter) -> dict[str, str | None]:
-    values = dict(wanted.values)
-    snoozed = None if wanted.snoozed is None else str(wanted.snoozed).lower()
-    sort = None if wanted.sort == "latest" else wanted.sort
-    return {
-        "status": wanted.status,
-        "snoozed": snoozed,
-        "sort": sort,
-        "connection": values.pop("source", None),
-        **values,
-    }
+def _twin(page: Page[Failure], counts: dict[str, int]) -> dict[str, Any]:
+    """The page of the list as REST has it, with what its tabs count."""
+    items = [FailureData.model_validate(one) for one in page.items]
+    return {"items": items, "next_cursor": page.next_cursor, "counts": counts | {"all": sum(counts.values())}}
 
 
 def _tabs(wanted: QueueFilter, counts: Mapping[str, int]) -> dict[str, Any]:

@@ -1,21 +1,28 @@
 """`/rules`: what whydenied knows without a model, and the proof of each rule."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
 from io import StringIO
+from typing import Annotated
 
-from fastapi import APIRouter, Request
-from fastapi.responses import HTMLResponse
+from fastapi import APIRouter, Depends, Request
+from fastapi.responses import Response
 from ruamel.yaml import YAML
 from ruamel.yaml.scalarstring import walk_tree
 
 from service.domain import Answer
 from service.match.matcher import Matcher, ReadyRule
+from service.store.failures import list_answered_by
 from service.web.highlight import Segment, highlight
-from service.web.pages import show, show_error
+from service.web.pages import show_error, show_twinned, twinned
+from service.web.queue_view import row_of
+from service.web.rule_view import DAYS, list_packs, load_fared
+from service.web.services import Services, services_of
 
 router = APIRouter(include_in_schema=False)
-_MOST_RULES = 100
+_Services = Annotated[Services, Depends(services_of)]
+_MOST_RULES, _HITS_SHOWN = 100, 10
 _PROOF = {"examples", "counterexamples"}
 
 
@@ -28,37 +35,63 @@ class Proof:
     why: str | None = None
 
 
-@router.get("/rules")
-def list_rules(request: Request, system: str = "", q: str = "") -> HTMLResponse:
-    """The packs; with `system` or `q`, the rules of one pack or those that contain the words."""
-    matcher: Matcher = request.app.state.services.pipeline.matcher
-    found = [ready for ready in matcher.rules.values() if _is_wanted(ready, system, q)] if system or q else []
-    return show(
+@twinned(router, "/rules")
+def list_rules(request: Request, services: _Services, system: str = "", q: str = "", used: str = "") -> Response:
+    """The packs; with `system`, `q` or `used`, the rules of one pack, with the words, or that answered lately."""
+    matcher = services.pipeline.matcher
+    with services.engine.connect() as conn:
+        fared = load_fared(conn, matcher, datetime.now(UTC))
+    found = [fared[ready.rule.id] for ready in matcher.rules.values() if _is_wanted(ready, system, q)]
+    if used:
+        found = sorted((one for one in found if one.events), key=lambda one: (-one.events, one.id))
+    shown = found if system or q or used else []
+    packs = list_packs(matcher, fared)
+    return show_twinned(
         request,
         "rules.html",
+        {"packs": packs, "rules": shown[:_MOST_RULES], "total": len(matcher.rules), "days": DAYS},
         section="/rules",
-        packs=matcher.packs,
-        rules=found[:_MOST_RULES],
-        hidden=max(0, len(found) - _MOST_RULES),
+        packs=packs,
+        rules=shown[:_MOST_RULES],
+        hidden=max(0, len(shown) - _MOST_RULES),
         total=len(matcher.rules),
+        days=DAYS,
         system=system,
         q=q,
+        used=bool(used),
     )
 
 
-@router.get("/rules/{rule_id}")
-def show_rule(request: Request, rule_id: str) -> HTMLResponse:
-    """One rule as it is loaded, with its examples answered."""
-    matcher: Matcher = request.app.state.services.pipeline.matcher
+@twinned(router, "/rules/{rule_id}")
+def show_rule(request: Request, services: _Services, rule_id: str) -> Response:
+    """One rule as it is loaded, with its examples answered, how it fares, and what it answered last."""
+    matcher = services.pipeline.matcher
     ready = matcher.rules.get(rule_id)
     if ready is None:
         return show_error(request, 404, "No such rule", "It may have been renamed or removed since it gave its answer.")
-    return show(
+    now = datetime.now(UTC)
+    with services.engine.connect() as conn:
+        fared = load_fared(conn, matcher, now)[rule_id]
+        hits = [row_of(one, "", now) for one in list_answered_by(conn, rule_id, _HITS_SHOWN)]
+    source = as_yaml(ready)
+    twin = asdict(fared) | {
+        "version": ready.version,
+        "owner": ready.pack.owner,
+        "yaml": source,
+        "example_texts": [one.text for one in ready.rule.examples],
+        "counterexample_texts": [one.text for one in ready.rule.counterexamples],
+        "hits": [{"id": row.id, "title": row.title, "events": row.seen} for row in hits],
+    }
+    return show_twinned(
         request,
         "rule.html",
+        twin,
         section="/rules",
         ready=ready,
-        source=as_yaml(ready),
+        fared=fared,
+        days=DAYS,
+        hits=hits,
+        source=source,
         examples=[_proof(matcher, example.text, example.context) for example in ready.rule.examples],
         counterexamples=[Proof(highlight(one.text, ()), None, one.why) for one in ready.rule.counterexamples],
     )

@@ -22,7 +22,10 @@ _PROGRESS: dict[str, Progress] = {
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One failure in two lines. `place` says where it was seen; `note` stands in for a denial that is not known yet."""
+    """One failure in two lines. `place` says where it was seen; `note` stands in for a denial that is not known yet.
+
+    `may_be_picked`: a rule answered it and it waits, so that it may be approved together with others.
+    """
 
     id: str
     href: str
@@ -46,6 +49,7 @@ class Row:
     regressed: bool
     resolved: bool
     snoozed: str | None
+    may_be_picked: bool
 
 
 def row_of(failure: Failure, query: str, now: datetime) -> Row:
@@ -72,6 +76,7 @@ def row_of(failure: Failure, query: str, now: datetime) -> Row:
         regressed=failure.regressed,
         resolved=failure.resolved_at is not None,
         snoozed=snooze_words(failure, now),
+        may_be_picked=failure.producer == "rule" and failure.status == "needs_review",
     )
 
 

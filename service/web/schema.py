@@ -244,11 +244,29 @@ class AnalysisRef(Output):
     created_at: datetime
 
 
+class ModelCall(Output):
+    """One call of a model about a failure. `/calls/{id}.json` has what it was asked."""
+
+    id: str
+    started_at: datetime
+    provider: str
+    model: str
+    prompt: str
+    prompt_version: str = Field(description="The prompt's version and the beginning of its content's SHA-256.")
+    outcome: Literal["running", "answered", "failed", "lost"]
+    input_tokens: int
+    output_tokens: int
+    cost: float | None = Field(description="In US dollars; null for a model without a known price.")
+    seconds: float | None
+    findings: list[str] = Field(description="What was wrong with the answer, once it was held against the event.")
+
+
 class FailureDetail(Failure):
     """A failure with its current answer and the history of its answers and reviews, the latest first."""
 
     analysis: Analysis | None
     analyses: list[AnalysisRef] = Field(description="Every answer it was given, also those that are not shown.")
+    calls: list[ModelCall] = Field(description="What models were asked about it: the latest 50 calls.")
     reviews: list[Review]
     activity: list[Activity] = Field(description="Snoozes, reopenings, resolutions by hand and notes.")
 

@@ -87,7 +87,7 @@ def test_an_artifact_can_be_downloaded(browser: httpx.Client, answered: str) -> 
 
 def test_it_has_twins_as_json_and_markdown(browser: httpx.Client, answered: str) -> None:
     page = browser.get(f"/failures/{answered}").text
-    assert f'type="application/json" href="/api/v1/failures/{answered}"' in page
+    assert f'type="application/json" href="/failures/{answered}.json"' in page
     assert browser.get(f"/api/v1/failures/{answered}").json()["id"] == answered
     markdown = browser.get(f"/failures/{answered}.md")
     assert markdown.headers["content-type"] == "text/markdown; charset=utf-8"

@@ -63,6 +63,11 @@
     const at = rows.indexOf(document.activeElement);
     rows[at < 0 ? 0 : Math.min(rows.length - 1, Math.max(0, at + step))].focus();
   };
+  const tick = () => {
+    const box = document.activeElement.closest("li")?.querySelector("[data-pick]");
+    if (box) box.checked = !box.checked;
+    return Boolean(box);
+  };
   const press = (control) => {
     if (control.matches("input, textarea")) return control.focus();
     control.click();
@@ -70,7 +75,8 @@
   };
   document.addEventListener("keydown", (event) => {
     if (!keysOn() || event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented) return;
-    if (event.target.closest("input, textarea, select, [contenteditable]")) return;
+    if (event.target.closest("input:not([type=checkbox]), textarea, select, [contenteditable]")) return;
+    if (event.key === "x" && tick()) return event.preventDefault();
     const step = { j: 1, k: -1 }[event.key];
     const control = all("[data-key]").find((item) => item.dataset.key === event.key);
     if (!step && !control) return;
@@ -78,14 +84,29 @@
     if (step) move(step); else press(control);
   });
 
+  const hint = (page) => {
+    const links = (root) => all("[data-row]", root).map((row) => row.getAttribute("href")).join();
+    const [tabs, fresh] = [document, page].map((root) => root.querySelector("nav.tabs"));
+    if (tabs && fresh && !tabs.contains(document.activeElement)) tabs.replaceWith(fresh);
+    document.title = page.title;
+    const changed = links(page) !== links(document);
+    const note = document.querySelector("[data-fresh]");
+    if (changed && note.hidden) status().textContent = "The list has changed.";
+    note.hidden = !changed;
+  };
+  let quiet = 0;
   const poll = async () => {
     const old = document.querySelector("[data-live]");
-    if (!old || document.hidden) return;
-    const reply = await fetch(old.dataset.from ?? location.href, { headers: { accept: "text/html" } }).catch(() => null);
+    if (document.hidden || (!old && (!document.querySelector("[data-fresh]") || ++quiet % 3))) return;
+    const reply = await fetch(old?.dataset.from ?? location.href, { headers: { accept: "text/html" } }).catch(() => null);
     if (!reply?.ok || reply.redirected) return;
     const page = new DOMParser().parseFromString(await reply.text(), "text/html");
+    if (!old) return hint(page);
     const fresh = page.getElementById("live");
     if (!fresh) return;
+    all("[data-pick]:checked", old).forEach((box) => {
+      all("[data-pick]", fresh).filter((other) => other.value === box.value).forEach((other) => { other.checked = true; });
+    });
     const focused = old.contains(document.activeElement) && document.activeElement.getAttribute("href");
     if (fresh.dataset.live !== old.dataset.live) status().textContent = old.dataset.live;
     old.replaceWith(fresh);
