@@ -1,4 +1,4 @@
-"""CloudWatch Logs: the lines of a log group.
+"""CloudWatch Logs: the lines of a log group, by a filter or a query of Logs Insights.
 
 https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_FilterLogEvents.html
 """
@@ -6,6 +6,7 @@ https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_FilterL
 from datetime import datetime
 
 from connectors.aws_ask import AWS_SETTINGS, aws_request, check_region
+from connectors.aws_insights import check_query, pull_insights
 from connectors.log_line import LogLines
 from connectors.pull import Exchange, Pulled, Puller, PullSetting, Settings, ask_json, found_at, page_of
 from connectors.pull_window import Window, milliseconds
@@ -19,17 +20,26 @@ class CloudWatchLogs(Puller):
 
     every = 120
     settings = (
-        PullSetting("log_group", "The log group, such as /aws/lambda/export."),
+        PullSetting("log_group", "The log group, such as /aws/lambda/export; with a query several, by commas."),
         PullSetting("filter", "A filter pattern, to read less.", required=False),
+        PullSetting(
+            "query",
+            "Or a Logs Insights query, such as filter @message like /denied/; AWS bills what it scans.",
+            required=False,
+        ),
         *AWS_SETTINGS,
     )
 
     def check(self, settings: Settings) -> None:
-        """Raise `PullRefused` for a region or an address that is none."""
+        """Raise `PullRefused` for a region, an address or a query that is none."""
         check_region(settings, "logs")
+        if settings.get("query"):
+            check_query(settings)
 
     def pull(self, settings: Settings, cursor: str | None, now: datetime) -> Exchange[Pulled]:
         """The next thousand lines, under the ids that a subscription sends them with."""
+        if settings.get("query"):
+            return (yield from pull_insights(settings, cursor, now))
         window, group = Window.read(cursor, now), settings["log_group"]
         question = {
             "logGroupName": group,

@@ -4,6 +4,7 @@ https://docs.aws.amazon.com/awscloudtrail/latest/APIReference/API_LookupEvents.h
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -16,6 +17,7 @@ from connectors.pull_window import Window
 from connectors.values import as_list, as_mapping, as_text, dig
 
 _LATE = timedelta(minutes=20)  # an event stands in the trail up to a quarter of an hour after its call
+_PAUSE = 0.5  # two requests a second are allowed
 
 
 class CloudTrailEvents(Puller):
@@ -39,7 +41,8 @@ class CloudTrailEvents(Puller):
         if window.page:
             question["NextToken"] = window.page
         target = "com.amazonaws.cloudtrail.v20131101.CloudTrail_20131101.LookupEvents"
-        found = yield from ask_json(aws_request(settings, "cloudtrail", target, question), now)
+        request = aws_request(settings, "cloudtrail", target, question)
+        found = yield from ask_json(replace(request, wait=_PAUSE if window.page else 0.0), now)
         told = [as_mapping(event) for event in as_list(dig(found, "Events"))]
         events = tuple(event for one in told if (event := _event(one, now)))
         page = as_text(dig(found, "NextToken"))

@@ -242,7 +242,7 @@ def wait_of(answer: PullAnswer, now: datetime) -> float | None:
 def _is_too_much(answer: PullAnswer) -> bool:
     """GitHub says so with 403, AWS with 400."""
     if answer.status == 400:
-        return b"Throttling" in answer.body[:500]
+        return any(word in answer.body[:500] for word in (b"Throttling", b"LimitExceeded"))
     return answer.status == 403 and (_is_used_up(answer) or "retry-after" in answer.headers)
 
 

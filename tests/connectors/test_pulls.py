@@ -335,6 +335,20 @@ def test_a_refused_call_of_cloudtrail_has_the_id_of_its_eventbridge_event(vendor
     assert page.passed_over == 1
 
 
+def test_cloudtrail_is_asked_twice_a_second_at_most(vendor: Vendor) -> None:
+    vendor.route("POST", "/", Answer({"Events": [], "NextToken": "more"}))
+    settings, waited = settings_for("aws-eventbridge", vendor, **AWS), list[float]()
+
+    async def pause(seconds: float) -> None:
+        waited.append(seconds)
+
+    cursor = None
+    for _ in range(3):
+        exchange = PULLERS["aws-eventbridge"].pull(settings, cursor, NOW)
+        cursor = asyncio.run(drive(exchange, lambda request: prove(request, settings), pause)).cursor
+    assert waited == [0.5, 0.5]
+
+
 def test_google_is_asked_with_a_token_that_the_service_account_signed(vendor: Vendor) -> None:
     key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
     pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
