@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, BinaryIO
 
 import typer
 
-from service.cli.start import fail, load_or_exit, open_database
+from service.cli.start import fail, load_or_exit, note_deed, open_database
 
 if TYPE_CHECKING:
     from service.store.archive_intake import Taken
@@ -58,6 +58,9 @@ def import_archive(
             fail(f"{file} cannot be read: {error.strerror}")
         except NotAnArchive as error:
             fail(f"{file} is not imported: {error}")
+        if added := sum(taken.added.values()):
+            with engine.begin() as conn:
+                note_deed(conn, "imported", f"{added:,} rows of an export")
     _print(taken)
     if taken.left_out:
         raise typer.Exit(1)

@@ -138,6 +138,9 @@ def test_an_import_says_what_was_added_and_what_is_in_the_way(run, writer, tmp_p
     monkeypatch.setenv("WHYDENIED_DATABASE_URL", f"sqlite:///{tmp_path}/other.db")
     assert "failure\t1 added\t0 were there" in run("import", str(file))
     assert "failure\t0 added\t1 were there" in run("import", str(file))
+    database = sqlite3.connect(tmp_path / "other.db")
+    assert database.execute("SELECT who, action FROM activity").fetchall() == [("command line", "imported")]
+    database.close()
     file.write_text(file.read_text().replace('"event_count":1', '"event_count":7'))
     told = run("import", str(file), code=1)
     assert "line 2: failure" in told
