@@ -1,5 +1,6 @@
 """The settings in force as people may see them: without a secret, and each with where it was set."""
 
+from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -8,6 +9,11 @@ from pydantic.fields import FieldInfo
 
 from service.settings import PREFIX, Settings
 from service.web.services import ShownSetting
+
+_EFFECTIVE: dict[str, Callable[[Settings], object]] = {
+    "database_url": lambda settings: settings.database,
+    "secure_cookies": lambda settings: settings.cookies_are_secure,
+}
 
 
 def show_settings(settings: Settings) -> tuple[ShownSetting, ...]:
@@ -27,7 +33,8 @@ def _show(settings: Settings, name: str, field: FieldInfo) -> ShownSetting:
         source = f"file {file} ({variable}_FILE)"
     else:
         source = "environment" if name in settings.model_fields_set else "default"
-    return ShownSetting(variable, _value(getattr(settings, name)), source, field.description or "")
+    value = _EFFECTIVE[name](settings) if name in _EFFECTIVE else getattr(settings, name)
+    return ShownSetting(variable, _value(value), source, field.description or "")
 
 
 def _value(value: object) -> str:

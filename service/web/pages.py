@@ -20,6 +20,7 @@ from starlette.requests import Request
 
 from service.domain import Artifact, ArtifactKind, Confidence, Verdict
 from service.web import words
+from service.web.browser_words import browser_words
 from service.web.highlight import Segment, mark_invisible, mark_placeholders
 from service.web.prefix import Templates, below
 from service.web.problems import ProblemError
@@ -96,6 +97,7 @@ def page_environment(prefix: str = "") -> Environment:
         dollars=words.dollars,
         plural=words.plural,
         template_words=words.template_words,
+        browser_words=browser_words,
         below=lambda address: below(prefix, str(address)),
         is_web=is_web,
         query=query_string,

@@ -1,15 +1,22 @@
 """Every page on a small and a large screen, in light and dark: it fits, it can be read, and everything has a name."""
 
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Page
-from service_site import TEXT, Site
+from playwright.sync_api import Browser, Page
+from service_site import TEXT, Site, make_answer, running_site
 
 from connectors.base import Auth
 from service.store.connections import create_connection
+from service.store.deliveries import list_unparsed
+from service.store.failures import get_failure
+from service.store.handling import add_note
+from service.store.requests import keep_findings, keep_request
+from service.store.reviews import review
+from service.store.spending import NewCall, close_call, open_call
 
 SCREENSHOTS = Path(__file__).parent / "screenshots"
 PLACES = {
@@ -31,12 +38,26 @@ PLACES = {
     "insights": "/insights",
     "prompts": "/prompts",
     "audit": "/audit",
+    "account": "/account",
+    "settings": "/settings",
+    "people": "/settings/accounts",
+    "sessions": "/settings/sessions",
+    "keys": "/settings/keys",
     "alike": "/failures/{answered}/alike",
+    "picked": "/alike?pick={answered}&pick={failed}",
+    "corrected": "/failures/{corrected}",
+    "analysing": "/failures/{waiting}",
+    "call": "/calls/{call}",
+    "delivery": "/sources/unparsed/{delivery}",
+    "unused": "/rules?used=1&q=nothing",
+    "stale": "/failures/{answered}?stale",
+    "login": "/login",
     "snoozed": "/?status=snoozed&sort=priority",
     "missing": "/nowhere",
 }
 SCREENS = {"phone": (320, 640), "tablet": (768, 1024), "desk": (1440, 900)}
 WCAG = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"], "resultTypes": ["violations"]}
+CONTRAST_OF_AXE = {"runOnly": {"type": "rule", "values": ["color-contrast"]}, "resultTypes": ["violations"]}
 WIDE = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
 FAULTS = """() => {
   const faults = [], seen = new Set();
@@ -87,10 +108,11 @@ def paths(site: Site) -> dict[str, str]:
     )
     quota = {"verdict": "other", "cause": "quota_or_billing", "title": "No credits are left", "fix": None}
     site.seed(3, "no credits", answer={**quota, "principal": None, "action": None, "resource": None})
-    site.seed(4, "permission denied for sequence orders_id_seq")
+    waiting = site.seed(4, "permission denied for sequence orders_id_seq").failure_id or ""
     failed = site.seed(5, "403 Forbidden").failure_id
     site.set_state(failed or "", "failed", "The provider answered 529 overloaded five times; asked last 3 min ago.")
     site.seed_unparsed("not json")
+    ids = {"answered": answered, "failed": failed, "waiting": waiting, **seed_history(site)}
     for name in ("refused-often", "never-delivered"):
         with site.services.engine.begin() as conn:
             create_connection(conn, site.services.keyring, name, "generic", Auth("bearer", ("a-secret-" + "of-it",)))
@@ -98,7 +120,42 @@ def paths(site: Site) -> dict[str, str]:
     detail = "The header Authorization: Bearer holds no secret of this connection."
     site.services.refusals.note("refused-often", outcome="unauthenticated", status=401, detail=detail, user_agent=agent)
     site.services.refusals.write()
-    return {name: path.format(answered=answered, failed=failed) for name, path in PLACES.items()}
+    return {name: path.format(**ids) for name, path in PLACES.items()}
+
+
+def seed_history(site: Site) -> dict[str, str]:
+    """A corrected failure, with a note, that a model was asked about, and an unread delivery."""
+    failure = site.seed(6, answer={}).failure_id or ""
+    with site.services.engine.begin() as conn:
+        found = get_failure(conn, failure)
+        assert found
+        assert found.current_analysis_id
+        better = make_answer("", {"id": "x", "title": "The view hides the table", "explanation": "A view is in front."})
+        review(conn, found.current_analysis_id, "bo@example.com", "correct", expected_version=found.version,
+               corrected=better, note="It is a view.")  # fmt: skip
+        add_note(conn, failure, "cy@example.com", "Asked the owner.")
+        now, prompt = datetime.now(UTC), ("root_cause", "2-0a1b2c3d4e5f")
+        call = open_call(conn, NewCall(failure, "anthropic", "claude-sonnet-5-5", *prompt, 0.5), now)
+        keep_request(conn, call, failure, "You find the root cause of one failure.", f"<event>{TEXT}</event>")
+        close_call(conn, call_id=call, outcome="answered", model="claude-sonnet-5-5", tokens=(4_000, 600), cost=0.02,
+                   seconds=4.0)  # fmt: skip
+        keep_findings(conn, call, ["principal: 'root' stands in the title, but the event does not name it"])
+        delivery = list_unparsed(conn, None, None, 1).items[0].id
+    return {"corrected": failure, "call": call, "delivery": delivery}
+
+
+def arrange(page: Page, name: str) -> None:
+    """What has to be done on a page before it shows what its name says."""
+    if name == "explain":
+        page.get_by_label("Error text").fill(TEXT)
+        page.get_by_role("button", name="show which rules").click()
+        page.locator("#answer").wait_for()
+    if name == "corrected":
+        page.get_by_text("What changed in").click()
+    if name == "stale":
+        page.locator("input[name=version]").first.evaluate("one => { one.value = 99; }")
+        page.get_by_role("button", name="Approve", exact=True).click()
+        page.get_by_role("heading", name="Your decision was not saved").wait_for()
 
 
 @pytest.mark.parametrize("screen", SCREENS)
@@ -108,19 +165,39 @@ def test_pages_fit_and_can_be_read(open_page: Callable[..., Page], paths: dict[s
     page = open_page("/", viewport={"width": width, "height": height})
     for name, path in paths.items():
         page.goto(path)
-        if name == "explain":
-            page.get_by_label("Error text").fill(TEXT)
-            page.get_by_role("button", name="Explain").click()
-            page.locator("#answer").wait_for()
+        arrange(page, name)
         assert page.evaluate(WIDE) <= 0, f"{name} is too wide"
         for scheme in ("light", "dark"):
             page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
             page.screenshot(path=SCREENSHOTS / f"{name}-{screen}-{scheme}.png", full_page=screen == "phone")
             assert page.evaluate(CONTRAST) == [], f"{name}, {scheme}"
+            if screen != "tablet" and scheme == "light":
+                check_with_axe(page, name, WCAG)
+            if screen == "desk" and scheme == "dark":
+                check_with_axe(page, name, CONTRAST_OF_AXE)
         assert page.evaluate(FAULTS) == [], name
-        if screen != "tablet":
-            found = Axe().run(page, options=WCAG)
-            assert found.violations_count == 0, f"{name}: {found.generate_report()}"
+
+
+def check_with_axe(page: Page, name: str, options: dict[str, object]) -> None:
+    found = Axe().run(page, options=options)
+    assert found.violations_count == 0, f"{name}: {found.generate_report()}"
+
+
+def test_a_service_without_anything_says_what_comes_next(
+    chromium: Browser, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    with running_site(tmp_path_factory.mktemp("empty")) as empty:
+        cookies = [{"name": c.name, "value": c.value or "", "url": empty.url} for c in empty.browser().cookies.jar]
+        context = chromium.new_context(base_url=empty.url, viewport={"width": 1440, "height": 900})
+        context.add_cookies(cookies)  # type: ignore[arg-type]  # a plain dict is what the driver takes
+        page = context.new_page()
+        for name, path in {"nothing": "/", "no-source": "/sources", "no-number": "/insights"}.items():
+            page.goto(path)
+            for scheme in ("light", "dark"):
+                page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
+                page.screenshot(path=SCREENSHOTS / f"{name}-desk-{scheme}.png")
+                check_with_axe(page, name, WCAG if scheme == "light" else CONTRAST_OF_AXE)
+        context.close()
 
 
 def test_text_of_twice_the_size_still_fits(open_page: Callable[..., Page], paths: dict[str, str]) -> None:

@@ -17,6 +17,7 @@ from service.store.access import list_accounts
 from service.store.ids import first_id_at
 from service.store.tables import unparsed
 from service.upkeep import delete_expired
+from service.web.browser_words import browser_words
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "configuration.md"
 
@@ -29,7 +30,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
         yield running
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def admin(site: Site) -> httpx.Client:
     return site.browser()
 
@@ -88,6 +89,27 @@ def test_every_documented_setting_is_shown_and_none_with_its_credentials(tmp_pat
     assert by_name["WHYDENIED_DATABASE_URL"].value == "postgresql://app@db.example/why?…"
     assert "hidden-word" not in str(shown)
     assert "a-secret-of-the-provider" not in str(shown)
+
+
+@pytest.mark.parametrize(
+    ("user_agent", "told"),
+    [
+        ("Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 Chrome/126.0 Safari/537.36", "Chrome 126 on Linux"),
+        (
+            "Mozilla/5.0 (Windows NT 10.0) AppleWebKit/537.36 Chrome/126.0 Safari/537.36 Edg/126.0",
+            "Edge 126 on Windows",
+        ),
+        (
+            "Mozilla/5.0 (Macintosh; Intel Mac OS X 10.15; rv:128.0) Gecko/20100101 Firefox/128.0",
+            "Firefox 128 on macOS",
+        ),
+        ("Mozilla/5.0 (iPhone; CPU like Mac OS X) Version/17.5 Mobile/15E148 Safari/604.1", "Safari 17 on iPhone"),
+        ("x" * 100, "x" * 60),
+        (None, "not kept"),
+    ],
+)
+def test_a_browser_is_named_as_people_name_it(user_agent: str | None, told: str) -> None:
+    assert browser_words(user_agent) == told
 
 
 @pytest.mark.parametrize(
