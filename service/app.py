@@ -179,7 +179,7 @@ def _build(settings: Settings, engine: Engine, sweep_seconds: float) -> tuple[Se
     writer = Writer(
         engine,
         queue_limit=settings.queue_limit,
-        observe=metrics.commit_batch_size.observe,
+        observe=metrics.count_commit,
         most_new=lambda name: live.limits_of(name).new_failures_per_hour or 0,
     )
     pipeline = Pipeline(
@@ -323,7 +323,9 @@ def _lifespan(
         if pulling is not None:
             tasks.append(asyncio.create_task(pulling.run()))
         if retention_days is not None:
-            tasks.append(asyncio.create_task(keep_for(services.engine, retention_days)))
+            tasks.append(
+                asyncio.create_task(keep_for(services.engine, retention_days, observe=services.metrics.deleted.inc))
+            )
         log.info("started", version=__version__, rules=len(services.pipeline.matcher.rules))
         try:
             yield

@@ -73,6 +73,12 @@ class Metrics:
         self.commit_batch_size = Histogram(
             "whydenied_commit_batch_size", "Events per database transaction.", buckets=_SIZES, registry=registry
         )
+        self.commit_seconds = Histogram(
+            "whydenied_commit_seconds", "Time of one database transaction with events.", registry=registry
+        )
+        self.deleted = Counter(
+            "whydenied_deleted_total", "Records that retention deleted for their age.", registry=registry
+        )
         self.queue_depth = Gauge(
             "whydenied_queue_depth", "Submissions that wait for their transaction.", registry=registry
         )
@@ -133,6 +139,11 @@ class Metrics:
             self.llm_cost.labels(call.model).inc(call.cost)
         if call.seconds is not None:
             self.llm_seconds.labels(call.model).observe(call.seconds)
+
+    def count_commit(self, size: int, seconds: float) -> None:
+        """Count one transaction of the writer."""
+        self.commit_batch_size.observe(size)
+        self.commit_seconds.observe(seconds)
 
     def count_pull(self, connection: str, outcome: str) -> None:
         """Count one pull."""

@@ -1,6 +1,7 @@
 """What a running service does now and then, unasked: delete what is too old to keep, count what has arrived."""
 
 import asyncio
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 import structlog
@@ -18,11 +19,17 @@ COUNTING_INTERVAL = 60.0
 DELETED = "deleted for their age"
 
 
-async def keep_for(engine: Engine, days: int, *, interval: float = INTERVAL) -> None:
-    """Delete events and unparsed deliveries older than `days`, now and every `interval` seconds, for ever."""
+async def keep_for(
+    engine: Engine, days: int, *, interval: float = INTERVAL, observe: Callable[[int], None] = lambda _: None
+) -> None:
+    """Delete events and unparsed deliveries older than `days`, now and every `interval` seconds, for ever.
+
+    `observe` hears how many they were each time.
+    """
     while True:
         try:
             deleted = await asyncio.to_thread(delete_expired, engine, days)
+            observe(deleted)
             if deleted:
                 log.info("old events deleted", count=deleted, days=days)
         except SQLAlchemyError as error:

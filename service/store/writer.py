@@ -55,8 +55,8 @@ class Writer:
     """Commits submissions in one thread, many per transaction.
 
     `queue_limit` is how many events may wait before `Overloaded` is raised, `batch_limit` how many share a transaction.
-    `observe` hears how many events each transaction had; it is called in the thread and must not raise. `most_new`
-    says how many new failures a connection may make per hour, as `store_batch` has it.
+    `observe` hears how many events each transaction had and its seconds; it is called in the thread and must not raise.
+    `most_new` says how many new failures a connection may make per hour, as `store_batch` has it.
     """
 
     def __init__(
@@ -65,7 +65,7 @@ class Writer:
         *,
         queue_limit: int = 10_000,
         batch_limit: int = 256,
-        observe: Callable[[int], None] = lambda _: None,
+        observe: Callable[[int, float], None] = lambda _size, _seconds: None,
         most_new: MostNew = lambda _: 0,
     ) -> None:
         self._engine = engine
@@ -158,8 +158,9 @@ class Writer:
             settled = self._commit(submissions)
             _settle(submissions, settled)
             taken = sum(submission.size for submission in submissions)
-            self._rate = 0.8 * self._rate + 0.2 * taken / max(time.monotonic() - started, 1e-4)
-            self._observe(taken)
+            seconds = max(time.monotonic() - started, 1e-4)
+            self._rate = 0.8 * self._rate + 0.2 * taken / seconds
+            self._observe(taken, seconds)
         self._disconnect()
 
     def _next_batch(self) -> list[_Submission]:

@@ -390,3 +390,13 @@ def test_stopping_stores_what_waits_and_refuses_the_rest(engine: Engine, occur: 
     assert all(future.result(0)[0].event_id for future in waiting)
     with pytest.raises(StoreUnavailable, match="shutting down"):
         writer.submit([occur()])
+
+
+def test_every_transaction_is_told_with_its_size_and_time(engine: Engine, occur: Callable[..., Occurrence]) -> None:
+    told: list[tuple[int, float]] = []
+    writer = Writer(engine, observe=lambda size, seconds: told.append((size, seconds)))
+    writer.start()
+    writer.submit([occur(), occur()]).result(20)
+    writer.stop()
+    [(size, seconds)] = told
+    assert (size, seconds > 0) == (2, True)

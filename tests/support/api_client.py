@@ -33,5 +33,5 @@ def connect(site: Site, name: str, connector: str = "generic", auth: Auth | None
 
 def metric(site: Site, line: str) -> float:
     """The value of one line of /metrics; 0 when it is not there yet."""
-    page = httpx.get(f"{site.url}/metrics", trust_env=False).text
+    page = httpx.get(f"{site.url}/metrics", trust_env=False, timeout=60).text
     return next((float(found.rsplit(" ", 1)[1]) for found in page.splitlines() if found.startswith(f"{line} ")), 0.0)

@@ -16,7 +16,7 @@ CODE = "\n".join(path.read_text() for path in sorted((ROOT / "service" / "web").
 
 def test_every_operation_is_listed_with_its_scope(api_site: Site) -> None:
     listed = set(re.findall(r"^\| `([A-Z]+) (/api/v1/\S+)` \| `\w+` \|", API, re.MULTILINE))
-    document = httpx.get(f"{api_site.url}/openapi.json", trust_env=False).json()
+    document = httpx.get(f"{api_site.url}/openapi.json", trust_env=False, timeout=60).json()
     offered = {(method.upper(), path) for path, methods in document["paths"].items() for method in methods}
     assert listed == offered
 
