@@ -110,10 +110,13 @@ def _event(
     environment = body.get("environment")
     moment = first_text(body.get("build_finished_at"), body.get("finished_at"), body.get("status_changed_at"))
     job_link = f"{dig(body, 'project', 'web_url')}/-/jobs/{body['build_id']}" if "build_id" in body else None
+    kind = subject.partition(":")[0]
+    # A job ends once, and is known so however it is heard of; a pipeline and a deployment may be run again
+    again = [] if kind == "job" else [moment or key_of(delivery.body)]
     return ErrorEvent(
-        id=f"{identity}:{status}:{moment or key_of(delivery.body)}",
+        id=":".join([identity, status, *again]),
         text=text,
-        type=f"gitlab.{subject.partition(':')[0]}",
+        type=f"gitlab.{kind}",
         time=as_time(moment, delivery.received_at),
         state="resolved" if status == "success" else "firing",
         service_name=project,

@@ -152,6 +152,35 @@ def test_a_gitlab_job_gets_the_end_of_its_trace(vendor: Vendor) -> None:
     assert found.text.endswith(f"$ ./deploy.sh\n{DENIED}\nERROR: Job failed: exit code 1")
 
 
+def test_a_gitlab_job_whose_webhook_was_lost_has_the_id_that_it_would_have_brought(vendor: Vendor) -> None:
+    delivered = recorded("gitlab", "job_failed")
+    job = {
+        "id": delivered.attributes["gitlab.job_id"],
+        "name": delivered.text.split()[1],
+        "ref": delivered.attributes["vcs.ref"],
+        "finished_at": "2026-03-02T09:59:00.123Z",
+        "failure_reason": "script_failure",
+        "web_url": f"{vendor.url}/{delivered.service_name}/-/jobs/1",
+    }
+    project = "/api/v4/projects/acme%2Fsite"
+    shown = {"private-token": "a-token-for-tests"}
+    vendor.route("GET", f"{project}/pipelines", needs(shown, Answer([{"id": 31, "status": "failed"}])))
+    vendor.route("GET", f"{project}/pipelines/31/jobs", needs(shown, Answer([job])))
+    vendor.route("GET", f"{project}/jobs/{job['id']}/trace", needs(shown, Answer(DENIED.encode())))
+    page = pull("gitlab", settings_for("gitlab", vendor, project="acme/site"))
+    (event,) = page.events
+    assert (event.id, event.grouping_key, event.service_name) == (
+        delivered.id,
+        delivered.grouping_key,
+        delivered.service_name,
+    )
+    assert event.text.endswith(f"script_failure\n{DENIED}")
+    assert vendor.asked[0].query["updated_after"] == "2026-03-02T09:45:00.000Z"
+    assert not page.more
+    with pytest.raises(PullRefused, match="project must be"):
+        PULLERS["gitlab"].check({**settings_for("gitlab", vendor), "project": "../admin"})
+
+
 def test_a_pagerduty_incident_gets_the_details_of_its_alerts(vendor: Vendor) -> None:
     event = recorded("pagerduty", "incident_triggered")
     demands = {"authorization": "Token token=a-token-for-tests", "accept": "application/vnd.pagerduty+json;version=2"}
