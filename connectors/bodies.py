@@ -1,6 +1,7 @@
 """Bodies as they come over the wire: JSON in all its framings, forms, multipart, text of any charset."""
 
 import codecs
+import contextlib
 import json
 from typing import Any
 from urllib.parse import parse_qsl
@@ -11,6 +12,7 @@ from connectors.base import BodyTooLarge, Unparseable
 
 MOST_VALUES = 10_000
 _MOST_FIELDS = 1_000
+_DECODER: msgspec.json.Decoder[Any] = msgspec.json.Decoder()
 _CHARSETS = ("ascii", "utf-8", "utf-16", "utf-32", "iso8859", "cp125", "koi8", "shift_jis", "euc", "gb", "big5")
 
 
@@ -63,6 +65,10 @@ def read_json_values(body: bytes, content_type: str = "", most: int = MOST_VALUE
     In JSON Lines a line that is no JSON (a shipper cut it) stands as a string, provided that the first line is JSON.
     Raises `Unparseable` when the body begins with no JSON, `BodyTooLarge` for more than `most` values.
     """
+    with contextlib.suppress(msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        if values := _DECODER.decode_lines(body):
+            _refuse_more(values, most)
+            return values
     try:
         return [read_json(body, content_type)]
     except Unparseable as error:

@@ -5,9 +5,9 @@ An object is read by dotted path in lower snake case, so that `{"error": {"messa
 """
 
 import re
-from bisect import bisect_right
 from collections.abc import Iterator
 from functools import lru_cache
+from operator import itemgetter
 from typing import Any
 
 _DEEPEST = 6
@@ -69,6 +69,7 @@ def _roles() -> dict[str, list[tuple[str, int]]]:
 
 _ROLES = _roles()
 _NONE: list[Any] = []
+_RANK = itemgetter(0)
 
 
 class Fields(dict[str, list[Any]]):
@@ -80,17 +81,19 @@ class Fields(dict[str, list[Any]]):
     def __init__(self, value: dict[str, Any]) -> None:
         super().__init__()
         self.rest: dict[str, Any] = {}
-        ranks: dict[str, list[int]] = {}
+        ranked: dict[str, list[tuple[int, Any]]] = {}
         for path, member in _walk(value):
             roles = _ROLES.get(path)
             if roles is None:
-                if not isinstance(member, dict | list):
+                if not isinstance(member, (dict, list)):
                     self.rest.setdefault(path, member)
                 continue
-            for field, rank in roles:
-                position = bisect_right(ranks.setdefault(field, []), rank)
-                ranks[field].insert(position, rank)
-                self.setdefault(field, []).insert(position, member)
+            for entry in roles:
+                ranked.setdefault(entry[0], []).append((entry[1], member))
+        for field, found in ranked.items():
+            if len(found) > 1:
+                found.sort(key=_RANK)
+            self[field] = [member for _, member in found]
 
     def __missing__(self, field: str) -> list[Any]:
         return _NONE

@@ -25,21 +25,29 @@ _ERROR_MEMBERS = ("error.", "exception.", "err.")  # they stand in the text
 _RESERVED = frozenset({"service", "environment", "http_status", "exception_type", "url", "text"})
 
 
-def read_record(item: dict[str, Any] | str, *, identity: str, received_at: datetime) -> ErrorEvent:
-    """The event that a text, or an object with fields of known names, tells of. `identity` becomes its id."""
+def read_record(
+    item: dict[str, Any] | str, *, identity: str, received_at: datetime, found: Fields | None = None
+) -> ErrorEvent:
+    """The event that a text, or an object with fields of known names, tells of. `identity` becomes its id.
+
+    `found` are the fields of the object, where they are known already.
+    """
     if isinstance(item, str):
         return ErrorEvent(id=identity, text=clean(item).strip(), type="text", time=received_at)
-    found = Fields(item)
+    found = found or Fields(item)
     severity = first_text(*found["severity"])
-    tags = tags_of(item["tags"]) if item.get("tags") else {}
+    service, environment = _first(found["service"]), _first(found["environment"])
+    if item.get("tags") and not (service and environment):
+        tags = tags_of(item["tags"])
+        service, environment = service or tagged_service(tags), environment or tagged_environment(tags)
     return ErrorEvent(
         id=identity,
         text=_text(item, found),
         type=first_text(*found["type"]) or "event",
         time=next((as_time(value, received_at) for value in found["time"]), received_at),
         state=_state(found),
-        service_name=_first(found["service"]) or tagged_service(tags),
-        environment=_first(found["environment"]) or tagged_environment(tags),
+        service_name=service,
+        environment=environment,
         severity=severity.lower() if severity else None,
         exception_type=_first(found["error_type"]),
         stacktrace=_first(found["stack"]),
