@@ -33,8 +33,10 @@ class Chart:
     bars: Sequence[Bar]
 
 
-def draw_bars(name: str, title: str, column: str, values: Sequence[tuple[str, float]], unit: str) -> Chart:
-    """The chart of labelled values; the highest fills the height. `column` heads the labels in its table."""
+def draw_bars(
+    name: str, title: str, column: str, values: Sequence[tuple[str, float]], unit: str, at: str = "on "
+) -> Chart:
+    """The chart of labelled values; the highest fills the height. `column` heads the labels in its table, `at` stands before one."""
     most = max((value for _, value in values), default=0) or 1
     step = WIDTH / max(1, len(values))
     bars = []
@@ -44,5 +46,5 @@ def draw_bars(name: str, title: str, column: str, values: Sequence[tuple[str, fl
         bars.append(Bar(label, value, x, round(HEIGHT - height, 1), width, height))
     peak = max(values, key=lambda pair: pair[1], default=("", 0))
     total = sum(value for _, value in values)
-    summary = f"{total:,.10g} {unit} in all; most on {peak[0]}: {peak[1]:,.10g}." if total else f"No {unit}."
+    summary = f"{total:,.10g} {unit} in all; most {at}{peak[0]}: {peak[1]:,.10g}." if total else f"No {unit}."
     return Chart(name, title, column, summary, bars)

@@ -18,7 +18,6 @@ from service.web.denial_map import draw_map
 from service.web.pages import show_error, show_twinned, twinned
 from service.web.queue_filter import PRODUCERS
 from service.web.services import Services, services_of
-from service.web.words import plural
 
 router = APIRouter(include_in_schema=False)
 _Services = Annotated[Services, Depends(services_of)]
@@ -96,8 +95,8 @@ def _by_day(name: str, title: str, values: ByDay, unit: str) -> Chart:
 
 
 def _review_times(times: ReviewTimes) -> Chart:
-    title = f"Time from the first event to the first verdict, of {plural(times.failures, 'failure')}"
-    return draw_bars("review-times", title, "Time", list(times.spread.items()), "failures")
+    spread = list(times.spread.items())
+    return draw_bars("review-times", "From the first event to the first verdict", "Time", spread, "failures", at="")
 
 
 def _deeds(services: Services, cursor: str) -> tuple[list[dict[str, Any]], str | None]:

@@ -202,3 +202,58 @@ def test_a_failure_is_snoozed_and_the_next_one_opens(site: Site, open_page: Open
     expect(page.get_by_role("status")).to_contain_text("Snoozed. This is the next one.")
     page.goto(f"/?service={service}&status=snoozed")
     expect(page.get_by_role("list", name="Failures").get_by_role("listitem")).to_have_count(1)
+
+
+@pytest.mark.parametrize("script", [True, False], ids=["keyboard", "no-script"])
+def test_answers_that_are_ticked_are_approved_together(site: Site, open_page: Open, script: bool) -> None:
+    service = f"service-{next(NUMBERS)}"
+    for _ in range(3):
+        site.seed(next(NUMBERS), answer={"title": f"Alike in {service}"}, service_name=service)
+    page = open_page(f"/?service={service}", java_script_enabled=script)
+    boxes = page.get_by_role("checkbox", name=f"Tick Alike in {service}")
+    expect(boxes).to_have_count(3)
+    if script:
+        for key in ("j", "x", "j", "x", "a"):
+            page.keyboard.press(key)
+    else:
+        boxes.nth(0).check()
+        boxes.nth(1).check()
+        page.get_by_role("button", name="Approve what is ticked").click()
+    arrive(page, "Approve the same answer for several failures")
+    ticked = page.get_by_role("checkbox", checked=True)
+    expect(ticked).to_have_count(2)
+    page.get_by_role("button", name="Approve what is ticked").click()
+    expect(page.get_by_role("status")).to_contain_text("2 answers approved.")
+    page.goto(f"/?service={service}")
+    expect(page.locator("[data-row]")).to_have_count(1)
+
+
+def test_of_two_reviewers_the_slower_one_sees_both_versions(site: Site, open_page: Open) -> None:
+    failure = site.seed(next(NUMBERS), answer={"title": "Decided twice"}).failure_id
+    slow, fast = open_page(f"/failures/{failure}"), open_page(f"/failures/{failure}")
+    fast.locator("summary", has_text="Reject").click()
+    fast.get_by_label("Wrong cause").check()
+    fast.get_by_role("button", name="Reject this answer").click()
+    expect(fast.get_by_role("status")).to_contain_text("Rejected.")
+    slow.get_by_label("Note with the approval").fill("looks right")
+    slow.get_by_role("button", name="Approve", exact=True).click()
+    arrive(slow, "Your decision was not saved")
+    expect(slow.get_by_role("region", name="What you saw")).to_contain_text("Decided twice")
+    expect(slow.get_by_role("region", name="What it is now")).to_contain_text(f"Rejected by {EMAIL}")
+    slow.get_by_role("link", name="Look at it as it is now").click()
+    expect(slow.get_by_text("Approved by")).to_have_count(0)
+
+
+def test_a_list_that_has_changed_says_so_and_stays_as_it_is(site: Site, open_page: Open) -> None:
+    service = seed_pair(site)
+    page = open_page("about:blank")
+    page.clock.install()
+    page.goto(f"{site.url}/?service={service}")
+    expect(page.locator("[data-row]")).to_have_count(2)
+    site.seed(0, "again", answer={"title": "A new one"}, service_name=service, fingerprint=service)
+    page.clock.fast_forward(15_000)
+    link = page.get_by_role("link", name="The list has changed")
+    expect(link).to_be_visible()
+    expect(page.locator("[data-row]")).to_have_count(2)
+    link.click()
+    expect(page.locator("[data-row]")).to_have_count(3)

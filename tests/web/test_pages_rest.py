@@ -8,6 +8,9 @@ import httpx
 import pytest
 from service_site import Site, running_site
 
+from service.store.failures import get_failure
+from service.store.reviews import review
+
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
@@ -38,6 +41,23 @@ def test_a_text_that_no_rule_knows_gets_no_claim(browser: httpx.Client) -> None:
     page = words(browser.post("/explain", data={"text": "segmentation fault"}).text)
     assert "No known denial recognised" in page
     assert "no claim" in page
+
+
+def test_where_the_nearest_rule_stops_is_marked(browser: httpx.Client) -> None:
+    page = browser.post("/explain", data={"text": "permission denied for schema orders", "near": "1"}).text
+    assert 'href="/rules/demo.table-denied"' in page
+    assert '<code>permission denied for <mark class="stopped">table (?P&lt;resource&gt;\\w+)</mark></code>' in page
+    assert "permission denied for |schema orders" in words(page)
+
+
+def test_an_answer_is_shared_by_a_link_that_holds_the_redacted_text(browser: httpx.Client) -> None:
+    text = "ERROR: permission denied for table orders, AKIAIOSFODNN7EXAMPLE"
+    page = browser.post("/explain", data={"text": text, "context": '{"http_status": 403}'}).text
+    [link] = re.findall(r'href="(/explain\?text=[^"]+)"', page)
+    assert "AKIAIOSFODNN7" not in link
+    assert "A role may not use table orders" in words(browser.get(html.unescape(link)).text)
+    twin = browser.get(html.unescape(link).replace("/explain?", "/explain.json?")).json()
+    assert twin["answer"]["resource"] == "orders"
 
 
 @pytest.mark.parametrize(
@@ -128,3 +148,17 @@ def test_pages_are_light_and_static_files_are_kept(browser: httpx.Client) -> Non
         assert reply.headers["cache-control"] == "public, max-age=31536000, immutable"
         sizes.append(len(reply.content))
     assert sum(sizes) + len(page.content) < 150_000
+
+
+def test_a_rule_says_what_it_answered_and_how_that_was_judged(browser: httpx.Client, site: Site) -> None:
+    failure = site.seed(70, answer={"title": "A rule knew it"}).failure_id
+    with site.services.engine.begin() as conn:
+        found = get_failure(conn, failure or "")
+        assert found
+        review(conn, found.current_analysis_id or "", "bo@example.com", "approve", expected_version=found.version)
+    page = browser.get("/rules/demo.table-denied").text
+    assert f'href="/failures/{failure}">A rule knew it</a>' in page
+    assert "Approved in 100 % of 1 verdict." in words(page)
+    [row] = [one for one in browser.get("/rules.json?used=1").json()["rules"] if one["id"] == "demo.table-denied"]
+    assert row["events"] >= 1
+    assert row["rate"] == 1.0
