@@ -10,11 +10,13 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import msgspec
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
+from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import ArgumentError
 from sqlalchemy.pool import ConnectionPoolEntry
 
@@ -24,6 +26,7 @@ __all__ = ["migrate", "open_engine"]
 
 _POOL = {"pool_size": 10, "max_overflow": 30}
 _NETWORK = {"connect_timeout": 10, "keepalives_idle": 30, "tcp_user_timeout": 30_000}  # s, s, ms: a silent server fails
+_LONGEST_STATEMENT = 30_000  # ms
 _WRITES = "whydenied_writes"
 
 
@@ -44,14 +47,14 @@ def writing(conn: Connection) -> Connection:
 def open_engine(url: str, *, busy_timeout: float = 10.0) -> Engine:
     """An engine for `sqlite:///path` or `postgresql://...`. Nothing is migrated: see `migrate`.
 
-    `busy_timeout` is how many seconds a SQLite statement waits for another process's write lock.
+    `busy_timeout` is how many seconds a statement waits for a lock that somebody else holds.
     The SQLite file and its folder are made when missing, readable by their owner only.
     Raises `ValueError` for any other kind of database; the message holds no password.
     """
     parsed = _parse(url)
     if parsed.get_backend_name() == "sqlite":
         return _open_sqlite(parsed, busy_timeout)
-    return create_engine(
+    engine = create_engine(
         parsed.set(drivername="postgresql+psycopg"),
         connect_args={name: value for name, value in _NETWORK.items() if name not in parsed.query},
         pool_pre_ping=True,
@@ -60,6 +63,17 @@ def open_engine(url: str, *, busy_timeout: float = 10.0) -> Engine:
         json_deserializer=msgspec.json.decode,
         **_POOL,
     )
+    event.listen(engine, "connect", partial(_bound, busy_timeout))
+    return engine
+
+
+def _bound(busy_timeout: float, dbapi_connection: DBAPIConnection, _: ConnectionPoolEntry) -> None:
+    """Refuse rather than hang. Told by statements, because not every pooler passes start-up options on."""
+    cursor = dbapi_connection.cursor()
+    cursor.execute(f"SET lock_timeout = {busy_timeout * 1000:.0f}")
+    cursor.execute(f"SET statement_timeout = {_LONGEST_STATEMENT}")
+    cursor.close()
+    dbapi_connection.commit()
 
 
 def to_json(value: Any) -> str:

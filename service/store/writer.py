@@ -31,6 +31,8 @@ __all__ = ["Occurrence", "Overloaded", "StoreUnavailable", "Stored", "UnparsedDe
 _QUEUE_CHARACTERS = 64_000_000
 _BATCH_CHARACTERS = 4_000_000
 _LONGEST_RETRY = 30
+_STALLED_AFTER = 10.0
+_TIMED_OUT = {"57014", "55P03"}  # a statement, a lock: https://www.postgresql.org/docs/current/errcodes-appendix.html
 
 _log = structlog.get_logger(__name__)
 _Outcome = list[Stored] | Exception
@@ -80,6 +82,7 @@ class Writer:
         self._rate = 1_000.0
         self._changed = threading.Condition()
         self._stopping = False
+        self._busy_since: float | None = None
         self._thread: threading.Thread | None = None
         self._connection: Connection | None = None
 
@@ -92,6 +95,12 @@ class Writer:
     def is_alive(self) -> bool:
         """Whether the thread runs."""
         return self._thread is not None and self._thread.is_alive()
+
+    @property
+    def is_stalled(self) -> bool:
+        """Whether the database has had a transaction for ten seconds, so that what comes now would wait long."""
+        since = self._busy_since
+        return since is not None and time.monotonic() - since > _STALLED_AFTER
 
     def start(self) -> None:
         """Start the thread. The database need not be there yet."""
@@ -154,8 +163,9 @@ class Writer:
 
     def _run(self) -> None:
         while submissions := self._next_batch():
-            started = time.monotonic()
+            self._busy_since = started = time.monotonic()
             settled = self._commit(submissions)
+            self._busy_since = None
             _settle(submissions, settled)
             taken = sum(submission.size for submission in submissions)
             seconds = max(time.monotonic() - started, 1e-4)
@@ -234,7 +244,9 @@ def _may_pass(error: Exception) -> bool:
     """True for a lost connection, a deadlock, or a row that another process deleted under our feet."""
     if isinstance(error, IntegrityError):
         return True
-    return isinstance(error, OperationalError) and not isinstance(error.orig, sqlite3.Error)
+    if not isinstance(error, OperationalError) or isinstance(error.orig, sqlite3.Error):
+        return False
+    return getattr(error.orig, "sqlstate", None) not in _TIMED_OUT
 
 
 def _explain(error: Exception) -> StoreUnavailable | Unstorable:

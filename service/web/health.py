@@ -25,7 +25,7 @@ async def healthz() -> JSONResponse:
 @router.api_route("/readyz", methods=["GET", "HEAD"])
 def readyz(services: _Services) -> JSONResponse:
     """Whether events would be accepted now: 200, or 503 with what is wrong."""
-    checks = {"writer": "ok" if services.writer.is_alive else "stopped", **_database(services)}
+    checks = {"writer": _writer(services), **_database(services)}
     ready = set(checks.values()) == {"ok"}
     return JSONResponse({"status": "ok" if ready else "unready", "checks": checks}, 200 if ready else 503)
 
@@ -39,6 +39,12 @@ def metrics(request: Request, services: _Services) -> Response:
             detail = "Metrics are not public here: send an API key of scope read."
             raise ProblemError(401, "unauthenticated", detail, headers={"WWW-Authenticate": "Bearer"})
     return Response(services.metrics.page(), media_type=CONTENT_TYPE)
+
+
+def _writer(services: Services) -> str:
+    if not services.writer.is_alive:
+        return "stopped"
+    return "stalled" if services.writer.is_stalled else "ok"
 
 
 def _database(services: Services) -> dict[str, str]:

@@ -6,6 +6,7 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +14,12 @@ import pytest
 from postgres_server import PostgresServer
 from sqlalchemy import Engine, delete, event, func, select, text
 
+from service.store import writer as writer_module
 from service.store.engine import open_engine
 from service.store.failures import FailureFilter, list_failures
 from service.store.occurrence import Occurrence
 from service.store.tables import events, failures
-from service.store.writer import StoreUnavailable, Writer
+from service.store.writer import Overloaded, StoreUnavailable, Writer
 
 Occur = Callable[..., Occurrence]
 _CUT = """SELECT pg_terminate_backend(pid) FROM pg_stat_activity
@@ -67,7 +69,7 @@ def test_what_was_acknowledged_before_a_kill_is_there_once(engine: Engine, datab
         process.send_signal(signal.SIGKILL)
         lines = process.stdout.read().splitlines(keepends=True)
         acknowledged.update(line.split()[0] for line in lines if line.endswith("\n"))
-        process.wait(10)
+        process.wait(60)
         process.stdout.close()
     assert acknowledged <= assert_consistent(engine)
 
@@ -127,6 +129,38 @@ def test_a_full_or_read_only_sqlite_file_refuses_and_recovers(
     pragma[0] = cure
     assert sqlite_writer.submit([occur()]).result(20)
     assert_consistent(sqlite_engine)
+
+
+@contextmanager
+def blocked(engine: Engine) -> Iterator[None]:
+    """Somebody holds a lock that every writer needs."""
+    with engine.begin() as other:
+        if engine.dialect.name == "postgresql":
+            other.execute(text("LOCK TABLE event IN ACCESS EXCLUSIVE MODE"))
+        yield
+
+
+def test_a_stalled_database_refuses_instead_of_hanging(
+    database_url: str, engine: Engine, occur: Occur, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(writer_module, "_STALLED_AFTER", 0.0)
+    impatient = open_engine(database_url, busy_timeout=1.0)
+    writer = Writer(impatient, queue_limit=20)
+    writer.start()
+    with blocked(engine):
+        waiting = [writer.submit([occur()])]
+        while not writer.is_stalled:
+            assert not waiting[0].done() or waiting.append(writer.submit([occur()])) is None
+        with pytest.raises(Overloaded):
+            waiting.extend(writer.submit([occur()]) for _ in range(100_000))
+        for future in waiting:
+            with pytest.raises(StoreUnavailable):
+                future.result(60)
+    assert not writer.is_stalled
+    assert writer.submit([occur("after")]).result(60)
+    writer.stop()
+    impatient.dispose()
+    assert assert_consistent(engine) == {"after"}
 
 
 def test_a_cut_postgresql_connection_goes_unnoticed(fresh_postgres_url: str, occur: Occur) -> None:
