@@ -50,6 +50,9 @@ The subscription confirms itself as soon as its first, signed request has been c
 With the scheme signature the topic's ARN must be among the senders of this connection, and raw delivery must be off.
 Signature version 2 is better than the default:
 aws sns set-topic-attributes --topic-arn TOPIC_ARN --attribute-name SignatureVersion --attribute-value 2
+
+An alarm tells of numbers. For the log lines behind it, whydenied asks CloudWatch Logs:
+whydenied connections pull %NAME% --set region=eu-central-1
 """
 
     def authenticate(self, delivery: Delivery, auth: Auth) -> None:

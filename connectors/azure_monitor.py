@@ -36,6 +36,8 @@ az monitor action-group create --resource-group GROUP --name whydenied --short-n
 
 Secure webhook: scheme signature, audience = the application ID URI, senders = 461e8683-5575-4561-ac7f-899cc907d62a, and
 keys_url = https://login.microsoftonline.com/TENANT/discovery/v2.0/keys
+
+A log alert tells of a number of rows. For the rows, whydenied asks your workspace: whydenied connections pull %NAME%
 """
 
     def authenticate(self, delivery: Delivery, auth: Auth) -> None:

@@ -32,6 +32,8 @@ Alerting, Contact points, Create contact point, Integration Webhook:
   HMAC Signature          secret %SECRET%, timestamp header X-Grafana-Alerting-Timestamp
   (with the scheme bearer instead: Authorization Header, scheme Bearer, credentials %SECRET%)
 Put the error text into an annotation of the rule: description = {{ $labels.error }}
+For the lines of Loki that a rule counts, with the token of a Viewer:
+whydenied connections pull %NAME% --set url=https://grafana.example --set token=@grafana-token
 """
 
     def authenticate(self, delivery: Delivery, auth: Auth) -> None:
