@@ -85,8 +85,9 @@ def _at(value: Any, path: list[str]) -> Any:
 
 
 def _event(item: Any, keys: Keys, received_at: datetime) -> ErrorEvent:
-    own = own_key(Fields(item)) if isinstance(item, dict) else None
-    return read_record(item, identity=keys.of(item, own), received_at=received_at)
+    found = Fields(item) if isinstance(item, dict) else None
+    own = own_key(found) if found else None
+    return read_record(item, identity=keys.of(item, own), received_at=received_at, found=found)
 
 
 CONNECTOR = GenericConnector()

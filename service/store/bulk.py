@@ -56,7 +56,8 @@ class _InGroups:
     def __init__(self, dialect: Dialect, types: _Types, build: Build) -> None:
         self._statement = lru_cache(partial(_compile, dialect, types, build))
         self._in_order = itemgetter(*types)
-        self._conversions = [(name, convert) for name, type_ in types.items() if (convert := _conversion(type_))]
+        found = ((place, _conversion(type_)) for place, type_ in enumerate(types.values()))
+        self._conversions = [(place, convert) for place, convert in found if convert]
 
     def __call__(self, conn: Connection, rows: Sequence[_Row]) -> int:
         written = 0
@@ -66,12 +67,11 @@ class _InGroups:
             written += conn.exec_driver_sql(self._statement(size), flat).rowcount
         return written
 
-    def _values(self, row: _Row) -> tuple[Any, ...]:
-        ready = dict(row)
-        for name, convert in self._conversions:
-            if ready[name] is not None:
-                ready[name] = convert(ready[name])
-        in_order: tuple[Any, ...] = self._in_order(ready)
+    def _values(self, row: _Row) -> list[Any]:
+        in_order = list(self._in_order(row))
+        for place, convert in self._conversions:
+            if in_order[place] is not None:
+                in_order[place] = convert(in_order[place])
         return in_order
 
 
@@ -102,7 +102,7 @@ def insert_missing(conn: Connection, table: Table, rows: Sequence[_Row]) -> int:
         return 0
     defaults = _defaults(table)
     insertion = _insertion(conn.dialect, table, tuple(sorted(defaults.keys() | rows[0].keys())))
-    return insertion.run(conn, [{**defaults, **row} for row in rows])
+    return insertion.run(conn, rows if defaults.keys() <= rows[0].keys() else [{**defaults, **row} for row in rows])
 
 
 def chunks(values: Iterable[_T], size: int = 500) -> Iterator[list[_T]]:
@@ -137,6 +137,7 @@ def _conversion(type_: TypeEngine[Any]) -> Callable[[Any], Any] | None:
     return None
 
 
+@lru_cache(maxsize=256)  # the events of a batch were received at one moment
 def _as_sqlite_time(value: datetime) -> str:
     """As SQLAlchemy writes and reads it: UTC without saying so, always with microseconds."""
     return value.astimezone(UTC).isoformat(" ", "microseconds")[:26]
