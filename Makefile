@@ -65,8 +65,8 @@ rules: setup ## Run every rule's proof
 chaos: setup ## Kill, stop, fill and cut for a quarter of an hour; see that nothing acknowledged is lost (needs PostgreSQL)
 	@$(BIN)/python tests/chaos/storm.py
 
-bench: setup ## Measure ingest and matching against yardsticks in one run
-	$(BIN)/python bench/run.py
+bench: setup ## Measure everything that is promised about speed, and write docs/benchmarks.md (a quarter of an hour)
+	$(BIN)/python bench/run.py --write
 
 screenshots: setup ## Take the pictures of the README again (needs Chromium)
 	@$(BIN)/python tests/e2e/take_pictures.py

@@ -7,20 +7,19 @@ this process that speaks the Messages API; what it costs is not counted.
 import asyncio
 import json
 import os
-import socket
-import sys
 import tempfile
 import threading
 import time
 import urllib.request
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
 import uvloop
 from load import build_request, drive
+from servers import free_port, running, serve
 
 _TOKEN, _ADMIN = "bench-token-" + "0" * 24, "bench-admin-" + "0" * 24
 _QUOTE = "the steward of the archive turned the request away"
@@ -99,15 +98,11 @@ class Figures:
     calls_for_one: int
 
 
-def measure(
-    start: Callable[..., AbstractContextManager[None]], failures: int = 200, concurrency: int = 64, times: int = 10_000
-) -> Figures:
-    """Run both loads against one fresh service. `start` is `run.running`."""
+def measure(failures: int = 200, concurrency: int = 64, times: int = 10_000) -> Figures:
+    """Run both loads against one fresh service."""
     with tempfile.TemporaryDirectory() as folder, providing(1.0) as provider:
-        port = _free_port()
-        command = [sys.executable, "-m", "service", "serve", "--host", "127.0.0.1", "--port", str(port)]
-        with start(command, port, "/healthz", _environment(Path(folder), provider.url, concurrency)):
-            service = _process_of(port)
+        port = free_port()
+        with running(serve(port), port, "/healthz", _environment(Path(folder), provider.url, concurrency)) as service:
             _analyse(port, ["warm up"], 1)
             before, cpu = provider.calls, _cpu(service)
             seconds = _analyse(port, [f"by clerk {_name(number)}" for number in range(failures)], failures + 1)
@@ -118,16 +113,6 @@ def measure(
             _wait_answered(port, failures + 2)
             time.sleep(2 * provider.delay)
             return Figures(seconds, cpu_ms, provider.most, calls, provider.calls - for_one)
-
-
-def report(start: Callable[..., AbstractContextManager[None]]) -> None:
-    """Measure and print."""
-    found = measure(start)
-    print("analysis by a model that answers in 1 s, 64 calls in flight")
-    flight = f"{found.calls} calls, {found.most_in_flight} in flight"
-    print(f"  200 distinct failures at once   {found.seconds:5.1f} s   {flight}")
-    print(f"  CPU of the service per analysis {found.cpu_ms:5.1f} ms  (ingest included)")
-    print(f"  one failure, 10,000 events      {found.calls_for_one} call")
 
 
 def _environment(folder: Path, url: str, concurrency: int) -> dict[str, str]:
@@ -189,19 +174,6 @@ async def _post_many(port: int, body: bytes, times: int) -> None:
     while done < times:
         result = await drive(port, lambda: request, connections=16, seconds=0.5)
         done += result.accepted
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-def _process_of(port: int) -> psutil.Process:
-    for child in psutil.Process().children():
-        if str(port) in child.cmdline():
-            return child
-    raise SystemExit("the service is not running")
 
 
 def _cpu(process: psutil.Process) -> float:

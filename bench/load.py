@@ -1,8 +1,9 @@
 """A small HTTP load generator: keep-alive connections, one request in flight on each, loopback only."""
 
 import asyncio
+import itertools
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import cast
 
@@ -72,15 +73,18 @@ class _Client(asyncio.Protocol):
         self._transport.write(self._make_request())
 
 
-async def drive(port: int, make_request: Callable[[], bytes], *, connections: int, seconds: float) -> Result:
-    """Send requests over `connections` for `seconds` and count the answers."""
+async def drive(
+    port: int | Sequence[int], make_request: Callable[[], bytes], *, connections: int, seconds: float
+) -> Result:
+    """Send requests over `connections`, which several ports share, for `seconds` and count the answers."""
+    ports = itertools.cycle([port] if isinstance(port, int) else port)
     loop = asyncio.get_running_loop()
     result = Result()
     started = time.perf_counter()
     until = started + seconds
     clients = []
-    for _ in range(connections):
-        _, client = await loop.create_connection(lambda: _Client(make_request, result, until), "127.0.0.1", port)
+    for _, chosen in zip(range(connections), ports, strict=False):
+        _, client = await loop.create_connection(lambda: _Client(make_request, result, until), "127.0.0.1", chosen)
         clients.append(client)
     await asyncio.gather(*(client.done for client in clients))
     result.seconds = time.perf_counter() - started

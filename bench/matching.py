@@ -8,7 +8,7 @@ from service.rules.load import default_folder, load_packs
 from service.rules.model import Pack
 
 _WORDS = "order invoice ledger queue worker cache shard topic bucket role token scope pod node claim quota".split()
-_COUNTS = (50, 400, 1_600)
+COUNTS = (50, 400, 1_600, 5_000)
 
 
 def invented_pack(count: int) -> Pack:
@@ -44,32 +44,29 @@ def near_miss_text(size: int) -> str:
 
 
 def microseconds(matcher: Matcher, text: str, rounds: int = 5, times: int = 400) -> float:
-    """The best of some rounds, in microseconds per event."""
+    """The best of some rounds, in microseconds of CPU per event."""
     best = float("inf")
     for _ in range(rounds):
-        started = time.perf_counter()
+        started = time.thread_time()
         for _ in range(times):
             matcher.match(text, {})
-        best = min(best, (time.perf_counter() - started) / times)
+        best = min(best, (time.thread_time() - started) / times)
     return best * 1e6
 
 
-def report() -> None:
-    """Print the table."""
+def measure() -> list[tuple[str, float]]:
+    """Microseconds for a 2 KB event: with invented rules of every count and with the shipped ones."""
     text = near_miss_text(2_048)
-    print("\nmatching, 2 KB event that matches nothing")
-    base = 0.0
-    for count in _COUNTS:
-        cost = microseconds(Matcher([invented_pack(count)]), text)
-        base = base or cost
-        print(f"  {count:>5} invented rules   {cost:7.1f} us/event   {cost / base:4.2f} of {_COUNTS[0]} rules")
+    found = [
+        (f"{count:,} invented rules, nothing matches", microseconds(Matcher([invented_pack(count)]), text))
+        for count in COUNTS
+    ]
     shipped = Matcher(load_packs(default_folder()))
-    cost = microseconds(shipped, text)
-    print(f"  {len(shipped.rules):>5} shipped rules    {cost:7.1f} us/event   {cost / base:4.2f} of {_COUNTS[0]} rules")
+    found.append((f"{len(shipped.rules):,} shipped rules, nothing matches", microseconds(shipped, text)))
     example = next(iter(shipped.rules.values())).rule.examples[0].text
-    cost = microseconds(shipped, example)
-    print(f"        a text that matches {cost:6.1f} us (captures, without rendering the answer)")
+    return [*found, ("a rule matches (captures, without the answer)", microseconds(shipped, example))]
 
 
 if __name__ == "__main__":
-    report()
+    for told, cost in measure():
+        print(f"{told:<50} {cost:7.1f} us")
