@@ -24,7 +24,7 @@ _FAILURES = " ".join(
     "FORBIDDEN authorized Unauthorized UnauthorizedOperation permission Permission 403".split()
 )
 _GROUPS, _PAGES, _LINES = 3, 4, 100
-_BEFORE, _AFTER, _LONGEST = timedelta(minutes=5), timedelta(minutes=1), timedelta(hours=6)
+_BEFORE, _AFTER, _LONGEST = timedelta(minutes=5), timedelta(minutes=1), 6 * 3_600
 
 
 class AlarmLogs(Puller):
@@ -68,23 +68,20 @@ def _places(event: ErrorEvent, settings: Settings, now: datetime) -> Exchange[li
         question = {"metricName": metric, "metricNamespace": namespace}
         found = yield from ask_json(aws_request(settings, "logs", "Logs_20140328.DescribeMetricFilters", question), now)
         filters = [as_mapping(one) for one in as_list(dig(found, "metricFilters"))][:_GROUPS]
-        places = [(group, as_text(one.get("filterPattern")) or "") for one in filters if (group := _group(one))]
+        told_places = ((as_text(one.get("logGroupName")), as_text(one.get("filterPattern"))) for one in filters)
+        places = [(group, pattern or "") for group, pattern in told_places if group]
     if not places:
         raise PullNothing(f"No metric filter of a log makes the metric {namespace}/{metric}, so no line is behind it")
     return places
 
 
-def _group(told: Any) -> str | None:
-    return as_text(told.get("logGroupName"))
-
-
 def _lines(event: ErrorEvent, group: str, pattern: str, settings: Settings, now: datetime) -> Exchange[list[str]]:
     """The messages of the time that the alarm looked at, oldest first; an answer may be empty and have a next page."""
-    looked_at = event.attributes.get("aws.alarm.seconds")
-    span = timedelta(seconds=looked_at) if isinstance(looked_at, int) and looked_at < 86_400 else timedelta()
+    seconds = event.attributes.get("aws.alarm.seconds")
+    span = timedelta(seconds=min(max(seconds, 0), _LONGEST) if isinstance(seconds, int) else 0)
     question: dict[str, Any] = {
         "logGroupName": group,
-        "startTime": milliseconds(event.time - _BEFORE - min(span, _LONGEST)),
+        "startTime": milliseconds(event.time - _BEFORE - span),
         "endTime": milliseconds(event.time + _AFTER),
         "limit": _LINES,
     }

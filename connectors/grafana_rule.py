@@ -10,7 +10,6 @@ import re
 from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
 from typing import Any
-from urllib.parse import urlsplit
 
 from connectors.base import ErrorEvent
 from connectors.logql import lines_query
@@ -30,16 +29,16 @@ from connectors.quoted_lines import quote_lines
 from connectors.values import as_list, as_mapping, as_text, dig
 
 _ID = re.compile(r"[A-Za-z0-9_-]{1,60}")
-_RULE_PATH = re.compile(r"/alerting/grafana/([A-Za-z0-9_-]{1,60})/view$")
+_RULE_PATH = re.compile(r"/alerting/grafana/([A-Za-z0-9_-]{1,60})/view(?:\?|$)")
 _RULES = ("/api/ruler/grafana/api/v1/rule/", "/api/v1/provisioning/alert-rules/")  # the first since Grafana 11
 _LINES = 100
-_BEFORE, _AFTER, _LONGEST = timedelta(minutes=5), timedelta(minutes=1), timedelta(hours=6)
+_BEFORE, _AFTER, _LONGEST = timedelta(minutes=5), timedelta(minutes=1), 6 * 3_600
 
 
 def rule_of(event: ErrorEvent) -> str | None:
     """The id of the rule that an alert is of, from its label or its link."""
     label = str(event.attributes.get("__alert_rule_uid__", ""))
-    found = _RULE_PATH.search(urlsplit(event.url or "").path)
+    found = _RULE_PATH.search(event.url or "")
     return label if _ID.fullmatch(label) else found[1] if found else None
 
 
@@ -83,8 +82,7 @@ def _queries(rule: Any, event: ErrorEvent) -> Iterator[tuple[str, str, timedelta
         query = lines_query(as_text(model.get("expr")) or "", labels)
         if query and kind == "loki" and _ID.fullmatch(source):
             since = dig(told, "relativeTimeRange", "from")
-            seconds = since if isinstance(since, int) and since > 0 else 0
-            yield source, query, min(timedelta(seconds=min(seconds, 86_400)), _LONGEST)
+            yield source, query, timedelta(seconds=min(max(since, 0), _LONGEST) if isinstance(since, int) else 0)
 
 
 def _lines(

@@ -38,7 +38,7 @@ In the rule's action (For each alert), and once more for Recovered with "state":
             "state": "recovered" if "recovered" in group.lower() else "active",
             "group_key": f"{as_text(dig(item, 'rule', 'id'))}:{as_text(dig(item, 'alert', 'id'))}",
             "event": found[0],
-            "output": [as_text(one.get("message")) for one in found if one],
+            "output": [text for one in found if (text := as_text(one.get("message")))],
         }
 
 

@@ -269,6 +269,14 @@ def test_a_grafana_alert_gets_the_lines_of_its_rule(vendor: Vendor, path: str, a
     assert int(asked["to"]) - int(asked["from"]) == (600 + 300 + 60) * 1000
 
 
+def test_an_alert_with_a_strange_link_names_no_rule() -> None:
+    pulls = discover()["grafana"].pulls
+    assert pulls
+    for link in ("http://[", "https://grafana.example/alerting/x", "https://grafana.example/alerting/grafana/a/view/b"):
+        event = delivered("grafana", {"alerts": [{"status": "firing", **firing(generatorURL=link)}]})
+        assert not pulls.lacks_text(event)
+
+
 def test_a_grafana_alert_without_a_line_says_why(vendor: Vendor) -> None:
     settings = {**SETTINGS, "url": vendor.url}
     path = "/api/ruler/grafana/api/v1/rule/rule-1"
