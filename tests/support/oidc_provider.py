@@ -16,7 +16,7 @@ from typing import Any
 from urllib.parse import parse_qsl, urlencode
 
 from joserfc import jwt
-from joserfc.jwk import OctKey, RSAKey
+from joserfc.jwk import ECKey, OctKey, RSAKey
 from joserfc.jws import JWSRegistry
 from vendor_api import Answer, Asked, Vendor, vendor_api
 
@@ -34,7 +34,7 @@ class Provider:
     userinfo: dict[str, Any] = field(default_factory=dict)
     issues_as: str | None = None
     ways: tuple[str, ...] = ("client_secret_basic",)
-    keys: list[RSAKey] = field(default_factory=list)
+    keys: list[RSAKey | ECKey] = field(default_factory=list)
     codes: dict[str, dict[str, str]] = field(default_factory=dict)
 
     @property
@@ -42,12 +42,14 @@ class Provider:
         return self.vendor.url
 
     def rotate(self) -> None:
-        """From now on another key signs, and only that one is published."""
-        self.keys = [RSAKey.generate_key(2048, {"kid": secrets.token_hex(4), "use": "sig", "alg": "RS256"})]
+        """From now on another key signs, and only that one is published: first one of RSA, then of a curve."""
+        name = {"kid": secrets.token_hex(4), "use": "sig"}
+        key = ECKey.generate_key("P-256", name) if self.keys else RSAKey.generate_key(2048, name)
+        self.keys = [key]
 
-    def signed(self, claims: dict[str, Any]) -> str:
-        key = self.keys[0]
-        return jwt.encode({"alg": "RS256", "kid": key.kid}, claims, key)
+    def signed(self, claims: dict[str, Any], key: RSAKey | ECKey | None = None) -> str:
+        key = key or self.keys[0]
+        return jwt.encode({"alg": "ES256" if key.key_type == "EC" else "RS256", "kid": key.kid}, claims, key)
 
     def routes(self) -> None:
         for method, path, answer in (
@@ -70,7 +72,7 @@ class Provider:
                 "token_endpoint_auth_methods_supported": list(self.ways),
                 "response_types_supported": ["code"],
                 "subject_types_supported": ["public"],
-                "id_token_signing_alg_values_supported": ["RS256"],
+                "id_token_signing_alg_values_supported": ["RS256", "ES256"],
             }
         )
 
@@ -123,8 +125,9 @@ def signed_with_the_secret(provider: Provider, claims: dict[str, Any]) -> str:
 
 def signed_by_a_stranger(provider: Provider, claims: dict[str, Any]) -> str:
     """A token of somebody else's key that goes by the name of the published one."""
-    key = RSAKey.generate_key(2048, {"kid": provider.keys[0].kid})
-    return jwt.encode({"alg": "RS256", "kid": key.kid}, claims, key)
+    name = {"kid": provider.keys[0].kid}
+    is_rsa = provider.keys[0].key_type == "RSA"
+    return provider.signed(claims, RSAKey.generate_key(2048, name) if is_rsa else ECKey.generate_key("P-256", name))
 
 
 @contextmanager

@@ -178,6 +178,9 @@ RECIPES: dict[tuple[str, str], Callable[[World], httpx.Response]] = {
     ("DELETE", "/api/v1/connections/{name}/pull"): lambda w: w.api.delete(
         f"/api/v1/connections/{w.connection('github')}/pull"
     ),
+    ("PUT", "/api/v1/connections/{name}/limits"): lambda w: w.api.put(
+        f"/api/v1/connections/{w.connection()}/limits", json={"rate": 5}
+    ),
     ("POST", "/api/v1/failures/{failure_id}/retry"): lambda w: w.api.post(
         f"/api/v1/failures/{w.failure('failed')}/retry"
     ),

@@ -1,5 +1,6 @@
 """Signing in with an OpenID Connect provider: the way in, and every way to get in wrongly."""
 
+import math
 from collections.abc import Callable, Iterator
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -64,7 +65,7 @@ class Browser:
         """Start; gives the way back that the provider sends the browser on."""
         away = self.client.get(path)
         assert away.status_code == 303, away.text
-        back = httpx.get(away.headers["location"], trust_env=False).headers["location"]
+        back = self.client.get(away.headers["location"]).headers["location"]
         parts = urlsplit(back)
         assert f"{parts.scheme}://{parts.netloc}{parts.path}" == "http://localhost/login/oidc/callback"
         return f"{parts.path}?{parts.query}"
@@ -170,9 +171,11 @@ def test_what_only_userinfo_tells_is_asked_for(browser: Browser, site: Site, pro
 
 def test_a_provider_that_wants_the_secret_in_the_form_gets_it_there(browser: Browser, provider: Provider) -> None:
     provider.ways = ("client_secret_post",)
-    browser.site.services.provider._published = None  # type: ignore[union-attr]
+    ours = browser.site.services.provider
+    assert ours
+    ours._published = None
     assert browser.sign_in().status_code == 303
-    browser.site.services.provider._published = None  # type: ignore[union-attr]
+    ours._published = None
 
 
 def test_a_state_that_is_not_this_browsers_is_refused(browser: Browser, site: Site) -> None:
@@ -232,10 +235,14 @@ def test_a_token_that_the_provider_did_not_sign_signs_nobody_in(
 def test_a_changed_key_is_fetched_when_it_is_first_seen(browser: Browser, site: Site, provider: Provider) -> None:
     assert browser.sign_in().status_code == 303
     provider.rotate()
+    ours = site.services.provider
+    assert ours
+    ours._refreshed = -math.inf
     assert Browser(site).sign_in().status_code == 303
     provider.rotate()
+    ours._refreshed = math.inf
     assert Browser(site).sign_in().status_code == 502, "strangers could have the keys fetched at will"
-    site.services.provider._published = None  # type: ignore[union-attr]
+    ours._published, ours._refreshed = None, -math.inf
 
 
 def test_an_answer_of_another_issuer_is_refused(browser: Browser, provider: Provider) -> None:
@@ -286,7 +293,7 @@ def test_signing_out_offers_to_sign_out_of_the_provider(browser: Browser, site: 
     assert 'href="/login/oidc/out">Sign out of Example Login too</a>' in browser.client.get("/login?out=provider").text
     away = browser.client.get("/login/oidc/out").headers["location"]
     assert away.startswith(f"{provider.issuer}/bye?")
-    assert httpx.get(away, trust_env=False).headers["location"] == "http://localhost/login"
+    assert browser.client.get(away).headers["location"] == "http://localhost/login"
     assert site.browser(EMAIL).post("/logout").headers["location"] == "/login"
 
 
