@@ -46,7 +46,7 @@ def count_answered(conn: Connection, days: int, now: datetime, by: Sequence[Fact
 def fold_a_day(engine: Engine, now: datetime) -> bool:
     """Count the events of one day that nobody has counted yet and to which no transaction adds any more.
 
-    Returns False where there was nothing to count. Any number of processes may do so: each moves the mark from where it
+    Returns whether there is another day to count. Any number of processes may do so: each moves the mark from where it
     found it, so that one of them counts.
     """
     until = now - _LAG
@@ -61,7 +61,7 @@ def fold_a_day(engine: Engine, now: datetime) -> bool:
     with engine.begin() as conn:
         if _move_mark(conn, mark, end):
             _add(conn, counted)
-    return True
+    return end < until
 
 
 def _count(conn: Connection, start: datetime, end: datetime) -> Counts:

@@ -46,5 +46,6 @@ def draw_bars(
         bars.append(Bar(label, value, x, round(HEIGHT - height, 1), width, height))
     peak = max(values, key=lambda pair: pair[1], default=("", 0))
     total = sum(value for _, value in values)
-    summary = f"{total:,.10g} {unit} in all; most {at}{peak[0]}: {peak[1]:,.10g}." if total else f"No {unit}."
+    counted = unit.removesuffix("s") if total == 1 else unit
+    summary = f"{total:,.10g} {counted} in all; most {at}{peak[0]}: {peak[1]:,.10g}." if total else f"No {unit}."
     return Chart(name, title, column, summary, bars)

@@ -3,6 +3,7 @@
 import itertools
 import re
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from playwright.sync_api import Page, expect
@@ -257,3 +258,11 @@ def test_a_list_that_has_changed_says_so_and_stays_as_it_is(site: Site, open_pag
     expect(page.locator("[data-row]")).to_have_count(2)
     link.click()
     expect(page.locator("[data-row]")).to_have_count(3)
+
+
+def test_a_time_is_told_in_the_zone_of_the_reader_and_in_utc(site: Site, open_page: Open) -> None:
+    noon = datetime.now(UTC).replace(hour=12, minute=0, second=0, microsecond=0) - timedelta(days=3)
+    failure = site.seed(next(NUMBERS), answer={}, time=noon).failure_id
+    page = open_page(f"/failures/{failure}", timezone_id="Asia/Tokyo", locale="en-GB")
+    time = page.locator("#occurrences ~ .scroll time")
+    expect(time).to_have_attribute("title", re.compile("21:00:00 GMT\\+9\n.* 12:00:00 UTC"))

@@ -8,10 +8,12 @@
     if (s < 45) return "just now";
     if (s < 3600) return `${Math.max(1, Math.round(s / 60))} min ago`;
     if (s < 86400) return `${Math.round(s / 3600)} h ago`;
-    return s < 30 * 86400 ? `${Math.round(s / 86400)} d ago` : null;
+    return s < 30 * 86400 ? `${Math.round(s / 86400)} d ago` : date.toLocaleDateString(undefined, { dateStyle: "medium" });
   };
   const refreshTimes = () => all("time[data-ago]").forEach((time) => {
-    time.textContent = ago(new Date(time.dateTime)) ?? time.textContent;
+    const date = new Date(time.dateTime);
+    time.textContent = ago(date);
+    if (!time.dataset.here) time.title = `${time.dataset.here = date.toLocaleString(undefined, { dateStyle: "medium", timeStyle: "long" })}\n${time.title}`;
   });
 
   const copy = async (button) => {
@@ -111,6 +113,7 @@
     if (fresh.dataset.live !== old.dataset.live) status().textContent = old.dataset.live;
     old.replaceWith(fresh);
     document.title = page.title;
+    refreshTimes();
     if (focused) all("a", fresh).find((link) => link.getAttribute("href") === focused)?.focus();
     showCopyButtons();
   };
