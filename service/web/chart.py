@@ -36,7 +36,10 @@ class Chart:
 def draw_bars(
     name: str, title: str, column: str, values: Sequence[tuple[str, float]], unit: str, at: str = "on "
 ) -> Chart:
-    """The chart of labelled values; the highest fills the height. `column` heads the labels in its table, `at` stands before one."""
+    """The chart of labelled values; the highest fills the height.
+
+    `column` heads the labels in its table, `at` stands before a label in a sentence, `unit` is the plural of what counts.
+    """
     most = max((value for _, value in values), default=0) or 1
     step = WIDTH / max(1, len(values))
     bars = []

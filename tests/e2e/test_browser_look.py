@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
@@ -58,6 +59,8 @@ PLACES = {
 SCREENS = {"phone": (320, 640), "tablet": (768, 1024), "desk": (1440, 900)}
 WCAG = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"], "resultTypes": ["violations"]}
 CONTRAST_OF_AXE = {"runOnly": {"type": "rule", "values": ["color-contrast"]}, "resultTypes": ["violations"]}
+CHECKED = {("desk", "light"): WCAG, ("desk", "dark"): CONTRAST_OF_AXE, ("phone", "light"): WCAG}
+PARTS = 4
 WIDE = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
 FAULTS = """() => {
   const faults = [], seen = new Set();
@@ -147,8 +150,8 @@ def seed_history(site: Site) -> dict[str, str]:
 def arrange(page: Page, name: str) -> None:
     """What has to be done on a page before it shows what its name says."""
     if name == "explain":
-        page.get_by_label("Error text").fill(TEXT)
-        page.get_by_role("button", name="show which rules").click()
+        page.get_by_label("Error text").fill("ERROR: permission denied for schema orders")
+        page.get_by_role("button", name="Show close rules too").click()
         page.locator("#answer").wait_for()
     if name == "corrected":
         page.get_by_text("What changed in").click()
@@ -158,27 +161,30 @@ def arrange(page: Page, name: str) -> None:
         page.get_by_role("heading", name="Your decision was not saved").wait_for()
 
 
+@pytest.mark.parametrize("part", range(PARTS))
 @pytest.mark.parametrize("screen", SCREENS)
-def test_pages_fit_and_can_be_read(open_page: Callable[..., Page], paths: dict[str, str], screen: str) -> None:
+def test_pages_fit_and_can_be_read(
+    open_page: Callable[..., Page], paths: dict[str, str], screen: str, part: int
+) -> None:
     SCREENSHOTS.mkdir(exist_ok=True)
     width, height = SCREENS[screen]
     page = open_page("/", viewport={"width": width, "height": height})
-    for name, path in paths.items():
+    for name, path in list(paths.items())[part::PARTS]:
         page.goto(path)
         arrange(page, name)
         assert page.evaluate(WIDE) <= 0, f"{name} is too wide"
         for scheme in ("light", "dark"):
             page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
             page.screenshot(path=SCREENSHOTS / f"{name}-{screen}-{scheme}.png", full_page=screen == "phone")
-            assert page.evaluate(CONTRAST) == [], f"{name}, {scheme}"
-            if screen != "tablet" and scheme == "light":
-                check_with_axe(page, name, WCAG)
-            if screen == "desk" and scheme == "dark":
-                check_with_axe(page, name, CONTRAST_OF_AXE)
-        assert page.evaluate(FAULTS) == [], name
+            if screen != "tablet":
+                assert page.evaluate(CONTRAST) == [], f"{name}, {scheme}"
+            if (screen, scheme) in CHECKED:
+                check_with_axe(page, name, CHECKED[screen, scheme])
+        if screen == "desk":
+            assert page.evaluate(FAULTS) == [], name
 
 
-def check_with_axe(page: Page, name: str, options: dict[str, object]) -> None:
+def check_with_axe(page: Page, name: str, options: Any) -> None:
     found = Axe().run(page, options=options)
     assert found.violations_count == 0, f"{name}: {found.generate_report()}"
 
