@@ -31,6 +31,8 @@ def serve(
     import structlog  # noqa: PLC0415 - other commands should not pay for these
     import uvicorn  # noqa: PLC0415
 
+    from service.web.patience import PatientProtocol  # noqa: PLC0415
+
     listener = _listen(host, port)
     address = f"http://{_name(host)}:{listener.getsockname()[1]}"
     structlog.get_logger(__name__).info("listening", url=address)
@@ -38,7 +40,7 @@ def serve(
     config = uvicorn.Config(
         app,
         loop="uvloop",
-        http="httptools",
+        http=PatientProtocol,
         ws="none",
         lifespan="on",
         access_log=False,
