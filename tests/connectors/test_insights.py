@@ -10,7 +10,7 @@ import pytest
 from moto.server import ThreadedMotoServer
 from vendor_api import Answer, Asked, Vendor, vendor_api
 
-from connectors import discover
+from connectors.aws_firehose import CONNECTOR
 from connectors.pull import Pulled, PullLater
 from service.pull_settings import PullSettingsError, complete
 from service.worker.cloud_proof import prove
@@ -23,7 +23,7 @@ NOW = datetime(2026, 3, 2, 10, 0, tzinfo=UTC)
 
 
 def settings_of(**more: str) -> dict[str, str]:
-    return complete({**KEYS, **QUERY, **more}, discover()["aws-firehose"])
+    return complete({**KEYS, **QUERY, **more}, CONNECTOR)
 
 
 def pull(
@@ -32,7 +32,7 @@ def pull(
     async def pause(seconds: float) -> None:
         (waited if waited is not None else []).append(seconds)
 
-    puller = discover()["aws-firehose"].pulls
+    puller = CONNECTOR.pulls
     assert puller
     exchange = puller.pull(settings, cursor, now)
     return asyncio.run(drive(exchange, lambda request: prove(request, settings), pause))

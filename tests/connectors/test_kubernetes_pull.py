@@ -15,8 +15,8 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from vendor_api import Answer, Asked, Vendor, needs, vendor_api
 
-from connectors import discover
 from connectors.base import ErrorEvent
+from connectors.kubernetes_audit import CONNECTOR
 from connectors.pull import Pulled, PullError, PullLater
 from service.pull_settings import complete
 from service.worker.cloud_proof import prove
@@ -51,7 +51,10 @@ class Cluster:
         self.version += 1
         item = {
             "metadata": {"uid": uid, "resourceVersion": str(self.version)},
-            "type": "Warning", "reason": "FailedCreate", "message": text, "count": count,
+            "type": "Warning",
+            "reason": "FailedCreate",
+            "message": text,
+            "count": count,
             "involvedObject": {"kind": "ReplicaSet", "namespace": "shop", "name": "orders"},
             "lastTimestamp": (NOW - timedelta(seconds=age)).strftime("%Y-%m-%dT%H:%M:%SZ"),
         }
@@ -111,10 +114,9 @@ class Cluster:
         return Answer("".join(kept).encode()[: int(query["limitBytes"])])
 
     def pull(self, cursor: str | None = None, now: datetime = NOW, **more: str) -> Pulled:
-        connector = discover()["kubernetes"]
-        settings = complete({**self.settings, **more}, connector)
-        assert connector.pulls
-        return asyncio.run(drive(connector.pulls.pull(settings, cursor, now), lambda request: prove(request, settings)))
+        settings = complete({**self.settings, **more}, CONNECTOR)
+        assert CONNECTOR.pulls
+        return asyncio.run(drive(CONNECTOR.pulls.pull(settings, cursor, now), lambda request: prove(request, settings)))
 
     def round(self, cursor: str | None = None, now: datetime = NOW, **more: str) -> tuple[list[ErrorEvent], str]:
         """All pages until nothing more is due."""
