@@ -38,7 +38,7 @@ def draw_bars(
 ) -> Chart:
     """The chart of labelled values; the highest fills the height.
 
-    `column` heads the labels in its table, `at` stands before a label in a sentence, `unit` is the plural of what counts.
+    `column` heads the labels in its table, `at` stands before a label in a sentence, `unit` is a plural.
     """
     most = max((value for _, value in values), default=0) or 1
     step = WIDTH / max(1, len(values))
