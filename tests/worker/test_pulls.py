@@ -244,6 +244,31 @@ def test_a_schedule_finds_the_runs_whose_webhook_was_lost_once(site: Site, githu
     assert timedelta(seconds=50) < state.next_at - datetime.now(UTC) <= timedelta(seconds=60)
 
 
+def test_what_may_not_be_read_is_said_while_the_rest_goes_on(site: Site, vendor: Vendor) -> None:
+    about = {"namespace": "shop", "name": "orders-1", "uid": "u-1", "fieldPath": "spec.containers{app}"}
+    told = {"type": "Warning", "involvedObject": about, "count": 1}
+    crash = {**told, "reason": "BackOff", "message": "Back-off restarting failed container app"}
+    refusal = {
+        **told,
+        "reason": "FailedMount",
+        "message": "secrets is forbidden: not authorized",
+        "metadata": {"uid": "w"},
+    }
+    vendor.route("GET", "/api/v1/events", Answer({"metadata": {"resourceVersion": "7"}, "items": [crash, refusal]}))
+    vendor.route("GET", "/api/v1/pods", Answer({"metadata": {}, "items": []}))
+    vendor.route("GET", "/api/v1/namespaces/shop/pods/orders-1/log", Answer({}, 403))
+    with site.services.engine.begin() as conn:
+        create_connection(conn, site.services.keyring, "cluster", "kubernetes", Auth("none"))
+        give(site, conn, "cluster", {"url": vendor.url, "token": TOKEN, "every": "60"}, every=60)
+    assert work(site) == [("pulled", "partly")]
+    assert [event.source_id for event in stored(site, "cluster")] == ["w:1"]
+    with site.services.engine.connect() as conn:
+        state = pulls.get_pull(conn, "cluster")
+    assert state is not None
+    assert (state.last_error or "").endswith("give ones that may read /api/v1/namespaces/shop/pods/orders-1/log")
+    assert (state.failed, state.last_at is not None) == (0, True)
+
+
 def test_a_pull_that_fails_says_why_and_waits_longer(site: Site, github: str, vendor: Vendor) -> None:
     vendor.route("GET", "/repos/acme/site/actions/runs", Answer({}, 429, {"Retry-After": "900"}))
     with site.services.engine.begin() as conn:
