@@ -11,6 +11,8 @@ from connectors.base import ErrorEvent
 from connectors.tags import tagged_environment, tagged_service, tags_of
 from connectors.values import as_link, as_mapping, as_text, as_time, attributes_of, dig, first_text, join_texts
 
+_LONGEST_FILTER = 4_000
+
 
 def is_incident(value: Mapping[str, Any]) -> bool:
     """Whether the object is a notification of an incident."""
@@ -24,6 +26,7 @@ def read_incident(value: Mapping[str, Any], received_at: datetime) -> ErrorEvent
     labels = as_mapping(dig(incident, "resource", "labels"))
     metric = as_mapping(dig(incident, "metric", "labels"))
     said = (incident.get("summary"), dig(incident, "documentation", "content"), *_extracted(metric))
+    wanted = as_text(dig(incident, "condition", "conditionMatchedLog", "filter"))
     told = tags_of(incident.get("policy_user_labels")) | tags_of(dig(incident, "metadata", "user_labels"))
     names = ("service_name", "function_name", "container_name", "module_id", "job_name")
     return ErrorEvent(
@@ -39,10 +42,13 @@ def read_incident(value: Mapping[str, Any], received_at: datetime) -> ErrorEvent
         severity=(as_text(incident.get("severity")) or "").lower() or None,
         url=as_link(incident.get("url")),
         grouping_key=identity,
-        attributes=attributes_of(
-            [("gcp.project", first_text(labels.get("project_id"), incident.get("scoping_project_id")))]
-            + [(f"gcp.label.{name}", value) for name, value in as_mapping(incident.get("policy_user_labels")).items()]
-        ),
+        attributes={
+            **attributes_of(
+                [("gcp.project", first_text(labels.get("project_id"), incident.get("scoping_project_id")))]
+                + [(f"gcp.label.{name}", said) for name, said in as_mapping(incident.get("policy_user_labels")).items()]
+            ),
+            **({"gcp.filter": wanted} if wanted and len(wanted) <= _LONGEST_FILTER else {}),
+        },
     )
 
 

@@ -6,6 +6,7 @@ https://cloud.google.com/monitoring/support/notification-options#webhooks
 from connectors.base import Auth, AuthScheme, Connector, Delivery, Parsed, Sample, Unauthenticated, Unparseable
 from connectors.bodies import read_json
 from connectors.gcp_incident import is_incident, read_incident
+from connectors.gcp_incident_entries import IncidentEntries
 from connectors.signatures import is_one_of, live_secrets, verify_shared_secret
 from connectors.values import as_mapping
 
@@ -14,6 +15,7 @@ class MonitoringConnector(Connector):
     """Reads incidents as the webhook channel sends them."""
 
     name = "gcp-monitoring"
+    pulls = IncidentEntries()
     title = "Google Cloud Monitoring"
     group = "cloud"
     schemes: tuple[AuthScheme, ...] = ("basic", "url-token", "none")

@@ -1,4 +1,4 @@
-"""An alert that tells of numbers gets the lines that it counted: of CloudWatch, Log Analytics and Loki by Grafana."""
+"""An alert that tells of numbers gets the lines behind it: of CloudWatch, Log Analytics, Cloud Logging, and Loki."""
 
 import asyncio
 import json
@@ -35,6 +35,10 @@ def delivered(name: str, body: Any, now: datetime = NOW) -> ErrorEvent:
     raw = json.dumps(body).encode()
     (event,) = discover()[name].parse(Delivery("POST", "", {}, {}, raw, raw, now)).events
     return event
+
+
+async def no_proof(_: PullRequest) -> Proof:
+    return Proof()
 
 
 def completed(name: str, event: ErrorEvent, given: Mapping[str, str], now: datetime = NOW) -> ErrorEvent:
@@ -222,6 +226,27 @@ def test_rows_are_asked_for_before_they_are_counted(query: str, rows: str | None
     assert rows_query(query, {}, 20) == f"{wanted}\n| take 20"
 
 
+# --- Google Cloud Monitoring
+
+
+def test_an_incident_on_a_log_gets_the_entries_of_its_filter(vendor: Vendor) -> None:
+    wanted = 'severity=ERROR AND resource.type="cloud_run_job"'
+    told = {"incident_id": "i-1", "state": "open", "started_at": 1772445600, "summary": "matched"}
+    told["condition"] = {"conditionMatchedLog": {"filter": wanted}}
+    event = delivered("gcp-monitoring", {"version": "1.2", "incident": told})
+    entry = {"insertId": "e-1", "severity": "ERROR", "textPayload": DENIED, "timestamp": "2026-03-02T09:59:59Z"}
+    vendor.route("POST", "/v2/entries:list", Answer({"entries": [entry]}))
+    pulls, settings = discover()["gcp-monitoring"].pulls, {"project": "acme-prod", "url": vendor.url}
+    assert pulls
+    assert pulls.lacks_text(event)
+    found = asyncio.run(drive(pulls.enrich(event, settings, NOW), no_proof))
+    assert (found.id, found.text) == (event.id, f"matched\n{DENIED}")
+    asked = vendor.asked[0].json
+    assert asked["resourceNames"] == ["projects/acme-prod"]
+    span = 'timestamp>="2026-03-02T09:55:00.000Z" AND timestamp<"2026-03-02T10:01:00.000Z"'
+    assert asked["filter"] == f"{span} AND ({wanted})"
+
+
 # --- Grafana
 
 EXPR = 'sum by (pod) (count_over_time({app="billing"} |= `denied` | json [5m])) > 0'
@@ -299,9 +324,6 @@ def test_a_scheduled_pull_quotes_the_lines_of_what_began_since_the_last_one(vend
     vendor.route("GET", "/api/alertmanager/grafana/api/v2/alerts", Answer([firing(), old]))
     vendor.route("GET", "/api/ruler/grafana/api/v1/rule/rule-1", Answer({"grafana_alert": rule()}))
     vendor.route("POST", "/api/ds/query", loki)
-
-    async def no_proof(_: PullRequest) -> Proof:
-        return Proof()
 
     page = asyncio.run(drive(pulls.pull(settings, None, NOW), no_proof))
     assert [event.text for event in page.events] == [f"Refusals\n{DENIED}", "Refusals"]
