@@ -94,4 +94,4 @@ def _calls() -> Select[Any]:
 
 def _call(row: Any) -> Call:
     named = {name: getattr(row, name) for name in Call.__slots__ if name not in {"findings", "is_kept"}}
-    return Call(**named, findings=row.findings or (), is_kept=row.kept is not None)
+    return Call(**named, findings=list(row.findings or ()), is_kept=row.kept is not None)

@@ -59,7 +59,9 @@ PLACES = {
 SCREENS = {"phone": (320, 640), "tablet": (768, 1024), "desk": (1440, 900)}
 WCAG = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"], "resultTypes": ["violations"]}
 CONTRAST_OF_AXE = {"runOnly": {"type": "rule", "values": ["color-contrast"]}, "resultTypes": ["violations"]}
-CHECKED = {("desk", "light"): WCAG, ("desk", "dark"): CONTRAST_OF_AXE, ("phone", "light"): WCAG}
+LAYOUT = ["color-contrast", "target-size", "scrollable-region-focusable", "link-in-text-block"]
+LAYOUT_OF_AXE = {"runOnly": {"type": "rule", "values": LAYOUT}, "resultTypes": ["violations"]}
+CHECKED = {("desk", "light"): WCAG, ("desk", "dark"): CONTRAST_OF_AXE, ("phone", "light"): LAYOUT_OF_AXE}
 PARTS = 4
 WIDE = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
 FAULTS = """() => {

@@ -17,6 +17,7 @@ from service.llm.anthropic import Anthropic
 from service.llm.pricing import Priced
 from service.store.analyses import add_analysis, current_answer, list_analyses
 from service.store.failures import set_analysis_state
+from service.store.requests import get_asked, list_calls
 from service.store.tables import Analysis
 from service.worker import Worker, analyst
 from service.worker.asking import CallRecord
@@ -220,10 +221,16 @@ def test_an_answer_that_the_event_does_not_prove_is_asked_for_once_more(
     assert "does not stand in the event" in second
     with engine.connect() as conn:
         stored = current_answer(conn, failure_id)
+        later, earlier = list_calls(conn, failure_id)
+        asked = [get_asked(conn, call.id) for call in (earlier, later)]
     assert stored
     assert isinstance(stored.produced_by, ByLLM)
     assert stored.produced_by.input_tokens == 2400
     assert stored.verdict == "permission"
+    sent = [(r["system"][0]["text"], r["messages"][0]["content"]) for r in messages_api.requests]
+    assert [(one.system, one.user) for one in asked if one] == sent
+    assert "does not stand in the event" in str(earlier.findings)
+    assert later.findings == []
 
 
 @on_sqlite
