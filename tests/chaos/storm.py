@@ -243,9 +243,8 @@ def unleash(plan: Plan, nursery: Nursery, database: Database, volume: Volume, da
 
 
 @contextmanager
-def open_nursery() -> Iterator[Nursery]:
-    """A nursery with a folder of its own, where logs stay."""
-    folder = Path(tempfile.mkdtemp(prefix="whydenied-chaos-logs-"))
+def open_nursery(folder: Path) -> Iterator[Nursery]:
+    """A nursery whose processes log into this folder."""
     nursery = Nursery(Path(environment(folder)["WHYDENIED_RULES_DIR"]), folder / "clock")
     try:
         yield nursery
@@ -259,7 +258,7 @@ def _on_postgresql() -> Iterator[tuple[Database, Volume, Path]]:
         volume = stack.enter_context(small_volume(400))
         server = PostgresServer(volume.folder)
         stack.callback(server.close)
-        data = Path(tempfile.mkdtemp(prefix="whydenied-chaos-data-"))
+        data = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="whydenied-chaos-data-")))
         yield Postgres(server, server.url()), volume, data
 
 
@@ -280,9 +279,10 @@ def main() -> int:
     options = parser.parse_args()
     share = max(1, options.kills // 20)
     plan = Plan(options.seed, options.kills, outages=share, fills=share, jumps=share, share=0.15, threads=8, pause=0.05)
+    logs = Path(tempfile.mkdtemp(prefix="whydenied-chaos-logs-"))  # they stay, to be read
     reports = {}
     for name in options.database or _DATABASES:
-        with open_nursery() as nursery, _DATABASES[name]() as (database, volume, data):
+        with open_nursery(logs) as nursery, _DATABASES[name]() as (database, volume, data):
             reports[name] = unleash(plan, nursery, database, volume, data)
         print(f"\n== {name}\n{reports[name]}\n", flush=True)
     kills = sum(sum(report.kills.values()) for report in reports.values())
