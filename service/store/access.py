@@ -22,7 +22,7 @@ SCOPES = ("ingest", "read", "review", "admin")
 _PRESET = "preset"
 _SHORTEST_PRESET = 12
 _USE_PRECISION = timedelta(minutes=1)
-_EMAIL = re.compile(r"[^@\s]{1,200}@[^@\s]{1,200}")
+EMAIL = r"[^@\x00-\x20\x7f-\xa0]{1,200}@[^@\x00-\x20\x7f-\xa0]{1,200}"
 _FIRST_ACCOUNT = 0x77646163  # any constant that no other program on the server uses
 
 
@@ -120,7 +120,7 @@ def setup_token(keyring: Keyring) -> str:
 
 def is_email(text: str) -> bool:
     """Whether it can be an e-mail address, and so an account's name."""
-    return _EMAIL.fullmatch(text) is not None
+    return re.fullmatch(EMAIL, text) is not None
 
 
 def create_first_account(conn: Connection, username: str, password_hash: str) -> Account:

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from fastapi import APIRouter, Depends
 from fastapi.responses import Response
-from pydantic import Field
+from pydantic import AfterValidator, Field, StrictBool, WithJsonSchema
 from sqlalchemy import Connection
 
 from service.store import access
@@ -16,7 +16,7 @@ from service.store.sessions import Member, list_members, revoke_sessions
 from service.web.access import Caller, needs
 from service.web.passwords import hash_password
 from service.web.problems import ProblemError, responses
-from service.web.schema import Input, Line, Output, PathId
+from service.web.schema import Input, Output, PathId
 from service.web.services import Services, services_of
 
 router = APIRouter(prefix="/api/v1/accounts", tags=["accounts"])
@@ -25,10 +25,20 @@ _Admin = Annotated[Caller, needs("admin")]
 Role = Literal["viewer", "reviewer", "admin"]
 
 
+def _checked(email: str) -> str:
+    trimmed = email.removesuffix("\n")  # which the `$` of some languages lets pass
+    if access.is_email(trimmed):
+        return trimmed
+    raise ValueError("this is no e-mail address")
+
+
+_Email = Annotated[str, AfterValidator(_checked), WithJsonSchema({"type": "string", "pattern": f"^{access.EMAIL}$"})]
+
+
 class AccountRequest(Input):
     """An account to make."""
 
-    email: Line = Field(description="What the person signs in with.")
+    email: _Email = Field(description="What the person signs in with.")
     role: Role = "reviewer"
 
 
@@ -36,8 +46,8 @@ class AccountChange(Input):
     """What is to change; what is left out stays."""
 
     role: Role | None = None
-    disabled: bool | None = Field(None, description="Whether the person is locked out; ends the sessions.")
-    new_password: bool = Field(False, description="Make a new password, which ends the sessions.")
+    disabled: StrictBool | None = Field(None, description="Whether the person is locked out; ends the sessions.")
+    new_password: StrictBool = Field(False, description="Make a new password, which ends the sessions.")
 
 
 class AccountView(Output):
@@ -69,14 +79,11 @@ def get_accounts(services: _Services) -> list[AccountView]:
 @router.post("", status_code=201, responses=responses(400, 401, 403, 409, 413, 422))
 def post_account(body: AccountRequest, caller: _Admin, services: _Services) -> AccountSecret:
     """Make an account, and a password for it."""
-    email = body.email.strip()
-    if not access.is_email(email):
-        raise ProblemError(422, "invalid-request", f"{email} is no e-mail address.")
     password = secrets.token_urlsafe(15)
     hashed = hash_password(password)
     with services.engine.begin() as conn:
         try:
-            made = access.create_account(conn, email, hashed, body.role)
+            made = access.create_account(conn, body.email, hashed, body.role)
         except access.NameTaken as error:
             raise ProblemError(409, "name-taken", f"{str(error).capitalize()}.") from None
         note_activity(conn, caller.name, "made the account", f"{made.username}: {made.role}")
