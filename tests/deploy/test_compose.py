@@ -113,6 +113,7 @@ def is_ready(url: str) -> bool:
         return False
 
 
+@pytest.mark.timeout(600)
 def test_the_main_job_goes_through_its_services(
     tmp_path: Path, postgres_server: PostgresServer, postgres_url: str
 ) -> None:
@@ -122,14 +123,14 @@ def test_the_main_job_goes_through_its_services(
         deployment = Deployment(tmp_path, postgres_url, model.url)
         assert deployment.run("migrate").wait(60) == 0, (tmp_path / "migrate.log").read_text()
         stack.enter_context(deployment.running("api"))
+        wait_until(lambda: is_ready(deployment.url), "the api does not become ready", 240)
         workers = [stack.enter_context(deployment.running("worker")) for _ in range(2)]
-        wait_until(lambda: is_ready(deployment.url), "the api does not become ready", 60)
         key = {"authorization": f"Bearer {SECRETS['admin_api_key']}"}
         with httpx.Client(base_url=deployment.url, headers=key, trust_env=False, timeout=20) as client:
             known = client.post("/api/v1/events", json={"text": "ERROR: permission denied for table orders"}).json()
             assert known["analysis"]["verdict"] == "permission"
             new = client.post("/api/v1/events", json={"text": "zork refused the frobnication of the widget"}).json()
             address = f"/api/v1/failures/{new['failure']['id']}"
-            wait_until(lambda: client.get(address).json()["analysis_state"] == "answered", "no worker answered", 60)
+            wait_until(lambda: client.get(address).json()["analysis_state"] == "answered", "no worker answered", 150)
         assert len(model.requests) == 1
         assert all(worker.poll() is None for worker in workers)
