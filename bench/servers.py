@@ -65,7 +65,11 @@ def running(command: list[str], port: int, ready: str, env: Mapping[str, str]) -
         yield psutil.Process(process.pid)
     finally:
         process.terminate()
-        process.wait(60)
+        try:
+            process.wait(60)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
 
 
 def answers(url: str) -> bool:

@@ -52,7 +52,9 @@ class Stored(SQLModel, table=True):
 
 def commit_per_request() -> FastAPI:
     """The tutorial design: a `def` endpoint, a pydantic model, a SQLModel session and a durable commit per request."""
-    engine = create_engine(os.environ["BENCH_DATABASE_URL"], connect_args={"check_same_thread": False})
+    # With the 15 connections of the default, threads that wait for one keep those that hold one from giving it back.
+    url = os.environ["BENCH_DATABASE_URL"]
+    engine = create_engine(url, connect_args={"check_same_thread": False}, pool_size=300)
 
     @event.listens_for(engine, "connect")
     def _pragmas(connection: Any, _: Any) -> None:
