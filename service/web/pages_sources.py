@@ -1,6 +1,7 @@
 """`/sources`: what sends events, when it last did, and what it sent that nobody could read."""
 
 import asyncio
+from datetime import UTC, datetime, timedelta
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Request
@@ -8,6 +9,7 @@ from fastapi.responses import RedirectResponse, Response
 
 from service.store.connections import list_connections
 from service.store.deliveries import count_unparsed, get_unparsed, list_unparsed
+from service.store.folding import folds_since
 from service.store.paging import InvalidCursor
 from service.store.refusals import last_refusals
 from service.web.access import admin_page
@@ -32,6 +34,7 @@ def list_sources(request: Request, services: _Services, cursor: str = "", connec
         except InvalidCursor:
             return show_error(request, 400, "No such page", "The address of this page of the list is damaged.")
         connections, unread, refused = list_connections(conn), count_unparsed(conn), last_refusals(conn)
+        folds = folds_since(conn, datetime.now(UTC) - timedelta(hours=1))
     following = query_string({"connection": connection, "cursor": page.next_cursor}) if page.next_cursor else None
     hidden = {"id", "auth", "pull"}
     twin = {
@@ -52,6 +55,7 @@ def list_sources(request: Request, services: _Services, cursor: str = "", connec
         titles={name: connector.title for name, connector in services.connectors.items()},
         unread=unread,
         refused=refused,
+        folds=folds,
         notice=source_notice(request.query_params),
         only=connection,
         deliveries=page.items,

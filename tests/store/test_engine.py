@@ -42,14 +42,14 @@ def test_the_sqlite_file_and_its_folder_are_private(tmp_path: Path) -> None:
 def test_a_writer_that_reads_first_waits_for_its_turn(sqlite_engine: Engine) -> None:
     """With a lock taken at the first write, one of two such writers would fail at once, busy time-out or not."""
     with sqlite_engine.begin() as conn:
-        conn.execute(text("CREATE TABLE tally (n INTEGER)"))
-        conn.execute(text("INSERT INTO tally VALUES (0)"))
+        conn.execute(text("CREATE TABLE counter (n INTEGER)"))
+        conn.execute(text("INSERT INTO counter VALUES (0)"))
 
     def count_up() -> None:
         for _ in range(20):
             with sqlite_engine.begin() as conn:
-                n = conn.execute(text("SELECT n FROM tally")).scalar_one()
-                conn.execute(text("UPDATE tally SET n = :n"), {"n": n + 1})
+                n = conn.execute(text("SELECT n FROM counter")).scalar_one()
+                conn.execute(text("UPDATE counter SET n = :n"), {"n": n + 1})
 
     threads = [threading.Thread(target=count_up) for _ in range(4)]
     for thread in threads:
@@ -57,17 +57,17 @@ def test_a_writer_that_reads_first_waits_for_its_turn(sqlite_engine: Engine) -> 
     for thread in threads:
         thread.join()
     with sqlite_engine.connect() as conn:
-        assert conn.execute(text("SELECT n FROM tally")).scalar_one() == 80
+        assert conn.execute(text("SELECT n FROM counter")).scalar_one() == 80
 
 
 def test_a_reader_waits_for_no_writer_and_sees_one_state(sqlite_engine: Engine) -> None:
     with sqlite_engine.begin() as conn:
-        conn.execute(text("CREATE TABLE tally (n INTEGER)"))
+        conn.execute(text("CREATE TABLE counter (n INTEGER)"))
     with sqlite_engine.begin() as writer, sqlite_engine.connect() as reader:
-        writer.execute(text("INSERT INTO tally VALUES (1)"))
-        assert reader.execute(text("SELECT count(*) FROM tally")).scalar_one() == 0
+        writer.execute(text("INSERT INTO counter VALUES (1)"))
+        assert reader.execute(text("SELECT count(*) FROM counter")).scalar_one() == 0
         writer.commit()
-        assert reader.execute(text("SELECT count(*) FROM tally")).scalar_one() == 0
+        assert reader.execute(text("SELECT count(*) FROM counter")).scalar_one() == 0
 
 
 def test_a_failed_transaction_leaves_nothing(engine: Engine) -> None:

@@ -32,7 +32,6 @@ PROGRAMS = {
     },
     "elastalert": {str(ELASTALERT): "by: make elastalert"},
     "prometheus": {"prometheus": "prometheus", "prometheus-alertmanager": "prometheus-alertmanager"},
-    "promtool": {"promtool": "prometheus"},
     "journal": {"journalctl": "systemd", "/lib/systemd/systemd-journal-remote": "systemd-journal-remote"},
     "rsyslog": {"rsyslogd": "rsyslog", "/usr/lib/x86_64-linux-gnu/rsyslog/omelasticsearch.so": "rsyslog-elasticsearch"},
 }
