@@ -37,7 +37,7 @@ class Trial:
 
 
 async def try_connection(services: Services, ingest: ASGIApp, name: str, who: str) -> Trial:
-    """Send one test event and tell the audit log who did. Raises `ProblemError` where none can be made, with what to do instead."""
+    """Send one test event and tell the audit log who did. Raises `ProblemError` where none can be made, saying why."""
     live = services.connections.get(name)
     if live is None:
         raise ProblemError(404, "no-such-connection", "There is no connection of this name that receives.", name=name)
