@@ -83,7 +83,7 @@ def test_a_correction_is_mended_until_it_is_valid(site: Site, open_page: Open, s
     page.get_by_role("button", name="Save and approve").click()
     expect(page.get_by_role("heading", level=1)).to_have_text("The older one")
     page.get_by_role("link", name="Open the last one again").click()
-    expect(page.get_by_text("The password was wrong.")).to_be_visible()
+    expect(page.get_by_text("The password was wrong.", exact=True)).to_be_visible()
     expect(page.get_by_text(f"Corrected by {EMAIL}")).to_be_visible()
 
 

@@ -137,7 +137,7 @@ def test_events_are_counted_by_day_and_similar_failures_are_linked(api_site: Sit
         ]
     assert sum(count for _, count in counted) == 1
     page = browser.get(f"/failures/{one.failure_id}").text
-    assert "1 events in all; most on" in page
+    assert "1 event in all; most on" in page
     assert f'<a href="/failures/{other.failure_id}">' in page
     assert "ann_app, bob_app" in page
     assert 'style="' not in page
