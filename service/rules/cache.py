@@ -3,13 +3,14 @@
 import hashlib
 import os
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
 _FORMAT = 2
-_CACHED_VERSIONS = 4
+_CACHED_VERSIONS = 8
 
 
 def remember(stem: str, source: bytes, compute: Callable[[], Any]) -> Any:
@@ -17,11 +18,20 @@ def remember(stem: str, source: bytes, compute: Callable[[], Any]) -> Any:
     digest = hashlib.sha256(b"%d " % _FORMAT + source).hexdigest()[:32]
     cache = _folder() / f"{stem}-{digest}.json"
     try:
-        return msgspec.json.decode(cache.read_bytes())
+        held = msgspec.json.decode(cache.read_bytes())
     except (OSError, msgspec.DecodeError):
         value = compute()
+    else:
+        _mark_as_used(cache)
+        return held
     _write(cache, stem, value)
     return value
+
+
+def _mark_as_used(cache: Path) -> None:
+    """The copies that were used last are kept."""
+    with suppress(OSError):
+        os.utime(cache)
 
 
 def _folder() -> Path:
