@@ -8,10 +8,8 @@ from datetime import datetime
 from typing import Any
 
 from connectors.base import (
-    Auth,
     AuthScheme,
     BodyTooLarge,
-    Connector,
     Delivery,
     ErrorEvent,
     Parsed,
@@ -20,7 +18,7 @@ from connectors.base import (
     Unparseable,
 )
 from connectors.bodies import MOST_VALUES, read_json
-from connectors.signatures import verify_shared_secret
+from connectors.shared_secret import SharedSecretConnector
 from connectors.values import (
     as_link,
     as_mapping,
@@ -42,7 +40,7 @@ _ELSEWHERE = frozenset(
 )
 
 
-class AlertmanagerConnector(Connector):
+class AlertmanagerConnector(SharedSecretConnector):
     """Reads alerts; one delivery carries many, and each is an event."""
 
     name = "alertmanager"
@@ -71,10 +69,6 @@ alerting:
       authorization: {type: Bearer, credentials: %SECRET%}
       static_configs: [{targets: ["%HOST%"]}]
 """
-
-    def authenticate(self, delivery: Delivery, auth: Auth) -> None:
-        """Raise `Unauthenticated` unless the shared secret is right; Alertmanager signs nothing."""
-        verify_shared_secret(delivery, auth)
 
     def parse(self, delivery: Delivery) -> Parsed:
         """An event for each alert. Raises `Unparseable` without a list of alerts, as with a custom `payload`."""

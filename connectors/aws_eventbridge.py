@@ -5,13 +5,13 @@ https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-api-destinations.htm
 
 from connectors.aws_message import read_eventbridge
 from connectors.aws_trail import CloudTrailEvents
-from connectors.base import Auth, AuthScheme, Connector, Delivery, Parsed, Sample, Unparseable
+from connectors.base import AuthScheme, Delivery, Parsed, Sample, Unparseable
 from connectors.bodies import read_json
-from connectors.signatures import verify_shared_secret
+from connectors.shared_secret import SharedSecretConnector
 from connectors.values import as_text, dig
 
 
-class EventBridgeConnector(Connector):
+class EventBridgeConnector(SharedSecretConnector):
     """Reads what a rule of EventBridge sends on."""
 
     name = "aws-eventbridge"
@@ -49,10 +49,6 @@ resource "aws_cloudwatch_event_rule" "refused" {
   event_pattern = jsonencode({ detail = { errorCode = [{ wildcard = "*Denied*" }, { wildcard = "*Unauthorized*" }] } })
 }
 """
-
-    def authenticate(self, delivery: Delivery, auth: Auth) -> None:
-        """Raise `Unauthenticated` unless the connection's secret is shown."""
-        verify_shared_secret(delivery, auth)
 
     def parse(self, delivery: Delivery) -> Parsed:
         """The event, none where it records a call that succeeded."""

@@ -9,17 +9,17 @@ from collections.abc import Mapping
 from typing import Any
 
 from connectors.azure_alert import read_activity
-from connectors.base import Auth, AuthScheme, Connector, Delivery, ErrorEvent, Parsed, Reply, Sample, Unparseable
+from connectors.base import AuthScheme, Delivery, ErrorEvent, Parsed, Reply, Sample, Unparseable
 from connectors.bodies import read_json
 from connectors.record import read_record
-from connectors.signatures import verify_shared_secret
+from connectors.shared_secret import SharedSecretConnector
 from connectors.values import as_mapping, as_text, as_time
 
 _VALIDATION = "Microsoft.EventGrid.SubscriptionValidationEvent"
 _FAILURES = ("Failure", "Failed", "Error", "Denied")
 
 
-class EventGridConnector(Connector):
+class EventGridConnector(SharedSecretConnector):
     """Reads events of failed operations; others are understood and not kept."""
 
     name = "azure-event-grid"
@@ -47,10 +47,6 @@ With the scheme header, add the header and %SECRET% under Delivery Properties of
             return None
         allowed = {"WebHook-Allowed-Origin": origin, "WebHook-Allowed-Rate": "*", "Allow": "POST"}
         return Reply(200, headers=allowed)
-
-    def authenticate(self, delivery: Delivery, auth: Auth) -> None:
-        """Raise `Unauthenticated` unless the connection's secret is shown."""
-        verify_shared_secret(delivery, auth)
 
     def parse(self, delivery: Delivery) -> Parsed:
         """The failures among the events; a validation is answered with its code."""

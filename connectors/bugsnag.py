@@ -7,10 +7,10 @@ https://bugsnagerrorreportingapi.docs.apiary.io/
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from connectors.base import Auth, AuthScheme, Connector, Delivery, ErrorEvent, Parsed, Reply, Sample, Unparseable
+from connectors.base import AuthScheme, Delivery, ErrorEvent, Parsed, Reply, Sample, Unparseable
 from connectors.bodies import read_json
 from connectors.raised import Raised, chain_stacktrace, chain_text
-from connectors.signatures import verify_named_secret
+from connectors.shared_secret import SharedSecretConnector
 from connectors.values import (
     as_link,
     as_list,
@@ -25,7 +25,7 @@ from connectors.values import (
 )
 
 
-class BugsnagConnector(Connector):
+class BugsnagConnector(SharedSecretConnector):
     """Reads events with their chain of exceptions."""
 
     name = "bugsnag"
@@ -43,10 +43,6 @@ Settings, Integrations, Data forwarding, Webhook: %URL%   (Bugsnag signs nothing
 Or let an SDK send here itself, its API key being a secret of this connection (scheme header):
   bugsnag.configure(api_key="%SECRET%", endpoint="%URL%", session_endpoint="%URL%/sessions")
 """
-
-    def authenticate(self, delivery: Delivery, auth: Auth) -> None:
-        """Raise `Unauthenticated` unless the secret is shown; from an SDK it is the API key."""
-        verify_named_secret(delivery, auth, self.header_name)
 
     def parse(self, delivery: Delivery) -> Parsed:
         """The events; sessions are answered and not kept."""

@@ -7,11 +7,11 @@ https://kubernetes.io/docs/reference/config-api/apiserver-audit.v1/
 from collections.abc import Mapping
 from typing import Any
 
-from connectors.base import Auth, AuthScheme, Connector, Delivery, ErrorEvent, Parsed, Reply, Sample, Unparseable
+from connectors.base import AuthScheme, Delivery, ErrorEvent, Parsed, Reply, Sample, Unparseable
 from connectors.bodies import MOST_VALUES, read_json
 from connectors.kubernetes_cluster import KubernetesCluster
 from connectors.kubernetes_event import read_warning
-from connectors.signatures import verify_shared_secret
+from connectors.shared_secret import SharedSecretConnector
 from connectors.values import (
     as_list,
     as_mapping,
@@ -28,7 +28,7 @@ from connectors.values import (
 _REFUSED = frozenset({401, 403})
 
 
-class KubernetesConnector(Connector):
+class KubernetesConnector(SharedSecretConnector):
     """Keeps refused requests of the audit log, and warning events."""
 
     name = "kubernetes"
@@ -67,10 +67,6 @@ rules:
   - {apiGroups: [""], resources: [pods], verbs: [list]}
   - {apiGroups: [""], resources: [pods/log], verbs: [get]}
 """
-
-    def authenticate(self, delivery: Delivery, auth: Auth) -> None:
-        """Raise `Unauthenticated` unless the connection's secret is shown."""
-        verify_shared_secret(delivery, auth)
 
     def parse(self, delivery: Delivery) -> Parsed:
         """The refusals of an audit list, one event, or what kwatch saw of a pod."""

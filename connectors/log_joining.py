@@ -5,7 +5,6 @@ stands lines below the one that says that something failed.
 """
 
 import re
-from collections.abc import Iterable, Iterator
 
 _TRACEBACK = "Traceback (most recent call last)"
 _BETWEEN = ("During handling of the above exception", "The above exception was the direct cause")
@@ -64,15 +63,3 @@ def _is_exception(line: str) -> bool:
     """Java's loggers print the exception's class at the margin, under the line that was logged."""
     found = _EXCEPTION.match(line)
     return found is not None and found[0].endswith(("Exception", "Error"))
-
-
-def join_lines(lines: Iterable[str]) -> Iterator[str]:
-    """The records that the lines of one stream make."""
-    joiner, kept = Joiner(), list[str]()
-    for line in lines:
-        if not joiner.continues(line) and kept:
-            yield "\n".join(kept)
-            kept = []
-        kept.append(line)
-    if kept:
-        yield "\n".join(kept)

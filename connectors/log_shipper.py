@@ -9,10 +9,10 @@ from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
-from connectors.base import Auth, AuthScheme, Connector, Delivery, Parsed, Reply, Sample
+from connectors.base import AuthScheme, Delivery, Parsed, Reply, Sample
 from connectors.bodies import read_form, read_json_values, read_text
 from connectors.log_line import LogLines, read_log_line
-from connectors.signatures import verify_shared_secret
+from connectors.shared_secret import SharedSecretConnector
 from connectors.values import as_mapping, as_text, as_time, clean, dig, first_text
 
 _SYSLOG = ("emerg", "alert", "crit", "err", "warning", "notice", "info", "debug")
@@ -20,7 +20,7 @@ _TIMES = ("@timestamp", "timestamp", "time", "ts", "date", "_SOURCE_REALTIME_TIM
 _UNIT_ENDS = (".service", ".timer", ".socket")
 
 
-class LogShipperConnector(Connector):
+class LogShipperConnector(SharedSecretConnector):
     """Keeps the lines that look like a failure: JSON in any framing, a form's message, or text line by line."""
 
     name = "log-shipper"
@@ -65,10 +65,6 @@ whydenied watch --url '%URL%' --token-file /etc/whydenied/token --journal /var/l
 # journald, once
 journalctl -o json -p warning --since -1h | curl '%URL%' -H 'Authorization: Bearer %SECRET%' --data-binary @-
 """
-
-    def authenticate(self, delivery: Delivery, auth: Auth) -> None:
-        """Raise `Unauthenticated` unless the shipper shows the connection's secret."""
-        verify_shared_secret(delivery, auth)
 
     def parse(self, delivery: Delivery) -> Parsed:
         """The failures among the lines."""

@@ -9,19 +9,19 @@ from collections.abc import Iterator, Mapping
 from functools import cache
 from typing import Any
 
-from connectors.base import Auth, AuthScheme, Connector, Delivery, Parsed, Reply, Sample, Unparseable
+from connectors.base import AuthScheme, Delivery, Parsed, Reply, Sample, Unparseable
 from connectors.bodies import read_json
 from connectors.codings import unsnappy
 from connectors.log_line import LogLines
 from connectors.loki_facts import facts_of
 from connectors.loki_query import LokiQuery
-from connectors.signatures import verify_shared_secret
+from connectors.shared_secret import SharedSecretConnector
 from connectors.values import as_list, as_mapping
 
 _LABEL = re.compile(r'([a-zA-Z_:][\w:]*)="((?:[^"\\]|\\.)*)"')
 
 
-class LokiConnector(Connector):
+class LokiConnector(SharedSecretConnector):
     """Keeps the lines that look like a failure, with the labels of their stream."""
 
     name = "loki"
@@ -51,10 +51,6 @@ clients:
     def greet(self, delivery: Delivery) -> Reply | None:
         """The readiness check that agents make."""
         return Reply(200, b"ready\n", "text/plain") if delivery.path.rstrip("/").endswith("/ready") else None
-
-    def authenticate(self, delivery: Delivery, auth: Auth) -> None:
-        """Raise `Unauthenticated` unless the agent shows the connection's secret."""
-        verify_shared_secret(delivery, auth)
 
     def parse(self, delivery: Delivery) -> Parsed:
         """The failures among the lines."""

@@ -6,10 +6,10 @@ https://opentelemetry.io/docs/specs/otlp/#otlphttp
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from connectors.base import Auth, AuthScheme, Connector, Delivery, Parsed, Reply, Sample, Unparseable
+from connectors.base import AuthScheme, Delivery, Parsed, Reply, Sample, Unparseable
 from connectors.bodies import read_json
 from connectors.log_line import LogLines, severity_of
-from connectors.signatures import verify_shared_secret
+from connectors.shared_secret import SharedSecretConnector
 from connectors.values import as_list, as_mapping, as_status, as_text, dig
 
 _PROTOBUF = "application/x-protobuf"
@@ -19,7 +19,7 @@ _SERVICE = "service.name"
 _ENVIRONMENTS = ("deployment.environment.name", "deployment.environment")
 
 
-class OTLPConnector(Connector):
+class OTLPConnector(SharedSecretConnector):
     """Keeps the log records and spans that look like a failure; metrics are answered and not read."""
 
     name = "otlp"
@@ -43,10 +43,6 @@ exporters:
     endpoint: %URL%
     headers: {Authorization: "Bearer %SECRET%"}
 """
-
-    def authenticate(self, delivery: Delivery, auth: Auth) -> None:
-        """Raise `Unauthenticated` unless the exporter shows the connection's secret."""
-        verify_shared_secret(delivery, auth)
 
     def parse(self, delivery: Delivery) -> Parsed:
         """The failures among the records, answered in the encoding of the request."""

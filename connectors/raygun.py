@@ -7,16 +7,16 @@ https://raygun.com/documentation/product-guides/crash-reporting/api/
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from connectors.base import Auth, AuthScheme, Connector, Delivery, ErrorEvent, Parsed, Reply, Sample, Unparseable
+from connectors.base import AuthScheme, Delivery, ErrorEvent, Parsed, Reply, Sample, Unparseable
 from connectors.bodies import read_json
 from connectors.raised import Raised, chain_stacktrace, chain_text
-from connectors.signatures import verify_named_secret
+from connectors.shared_secret import SharedSecretConnector
 from connectors.values import as_link, as_list, as_mapping, as_text, as_time, attributes_of, dig, first_text, key_of
 
 _MOST_CAUSES = 10
 
 
-class RaygunConnector(Connector):
+class RaygunConnector(SharedSecretConnector):
     """Reads entries of SDKs whole, and notifications, which carry the message only."""
 
     name = "raygun"
@@ -34,10 +34,6 @@ Application settings, Integrations, Webhook: %URL%   (Raygun signs nothing: use 
 Or let an SDK send here itself, its API key being a secret of this connection (scheme header):
   the SDK's endpoint is %URL%/entries and its API key %SECRET%
 """
-
-    def authenticate(self, delivery: Delivery, auth: Auth) -> None:
-        """Raise `Unauthenticated` unless the secret is shown; from an SDK it is the API key."""
-        verify_named_secret(delivery, auth, self.header_name)
 
     def parse(self, delivery: Delivery) -> Parsed:
         """The notification, or the entry of an SDK."""

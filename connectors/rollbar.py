@@ -8,10 +8,10 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from connectors.base import Auth, AuthScheme, Connector, Delivery, ErrorEvent, Parsed, Reply, Sample, Unparseable
+from connectors.base import AuthScheme, Delivery, ErrorEvent, Parsed, Reply, Sample, Unparseable
 from connectors.bodies import read_json
 from connectors.raised import Raised, chain_stacktrace, chain_text
-from connectors.signatures import verify_named_secret
+from connectors.shared_secret import SharedSecretConnector
 from connectors.values import (
     as_link,
     as_list,
@@ -29,7 +29,7 @@ _STATES = {"resolved_item": "resolved"}
 _IGNORED = frozenset({"test", "deploy"})
 
 
-class RollbarConnector(Connector):
+class RollbarConnector(SharedSecretConnector):
     """Reads items and occurrences."""
 
     name = "rollbar"
@@ -47,10 +47,6 @@ Project, Settings, Notifications, Webhook: %URL%   (Rollbar signs nothing: use t
 Or let an SDK send here itself, its access token being a secret of this connection (scheme header):
   rollbar.init("%SECRET%", endpoint="%URL%/api/1/item/")
 """
-
-    def authenticate(self, delivery: Delivery, auth: Auth) -> None:
-        """Raise `Unauthenticated` unless the secret is shown; from an SDK it is the access token."""
-        verify_named_secret(delivery, auth, self.header_name)
 
     def parse(self, delivery: Delivery) -> Parsed:
         """The occurrence of an item."""

@@ -6,23 +6,19 @@ A connector of such a source brings the template to paste (`setup`), and at most
 from dataclasses import replace
 from typing import Any, ClassVar
 
-from connectors.base import Auth, AuthScheme, Connector, Delivery, ErrorEvent, Parsed, Sample
+from connectors.base import AuthScheme, Delivery, ErrorEvent, Parsed, Sample
 from connectors.fields import Fields
 from connectors.items import Keys, read_items
 from connectors.record import own_key, read_record
-from connectors.signatures import verify_shared_secret
+from connectors.shared_secret import SharedSecretConnector
 
 
-class TemplatedConnector(Connector):
+class TemplatedConnector(SharedSecretConnector):
     """Reads an object, a list, a form or text; a subclass says what is special about its source."""
 
     schemes: tuple[AuthScheme, ...] = ("bearer", "basic", "header", "url-token", "none")
     sample = Sample('{"id": "%ID%", "message": "%TEXT%"}')
     kind: ClassVar[str] = "alert"
-
-    def authenticate(self, delivery: Delivery, auth: Auth) -> None:
-        """Raise `Unauthenticated` unless the connection's secret is shown."""
-        verify_shared_secret(delivery, auth)
 
     def parse(self, delivery: Delivery) -> Parsed:
         """An event for each object and text. Raises `Unparseable` where there is neither."""

@@ -222,12 +222,6 @@ def find_session(conn: Connection, token: str) -> Session | None:
     return as_record(Session, conn.execute(query.where(sessions.c.expires_at > datetime.now(UTC))).first())
 
 
-def session_account(conn: Connection, token: str) -> Account | None:
-    """Whose session this token is, unless it is over or the account is disabled."""
-    session = find_session(conn, token)
-    return get_account(conn, session.account_id) if session else None
-
-
 def get_account(conn: Connection, account_id: str) -> Account | None:
     """The account of this id, unless it is disabled."""
     query = select(accounts).where(accounts.c.id == account_id, accounts.c.disabled.is_(False))

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 
 import msgspec
-from sqlalchemy import Connection, delete, func, select, update
+from sqlalchemy import Connection, delete, select, update
 
 from connectors.base import ErrorEvent
 from service.store.bulk import insert_missing
@@ -69,8 +69,3 @@ def put_off(conn: Connection, row: WaitingEvent, due_at: datetime) -> None:
 def let_go(conn: Connection, row: WaitingEvent) -> None:
     """The event is stored."""
     conn.execute(delete(waiting_events).where(waiting_events.c.id == row.id))
-
-
-def count_waiting(conn: Connection) -> int:
-    """How many events wait for their text."""
-    return conn.execute(select(func.count()).select_from(waiting_events)).scalar_one()

@@ -186,7 +186,7 @@ def test_people_are_signed_out_and_every_change_is_in_the_audit_log(run: Run, sq
     run("connections", "secret", "shop", "--secret", "a-new-secret-of-it")
     run("connections", "remove", "shop")
     with engine.connect() as conn:
-        assert access.session_account(conn, token) is None
+        assert access.find_session(conn, token) is None
         deeds = [(one.who, one.action) for one in list_everything(conn, None, 50).items]  # type: ignore[union-attr]
     engine.dispose()
     assert {who for who, _ in deeds} == {"command line"}

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 import pytest
-from oidc_provider import CLIENT_ID, CLIENT_SECRET, Provider, running_provider
+from oidc_provider import Provider, running_provider, settings_for
 from playwright.sync_api import Page, expect
 from service_site import EMAIL, Site, running_site
 
@@ -17,15 +17,7 @@ def provider() -> Iterator[Provider]:
 
 @pytest.fixture(scope="module")
 def site(provider: Provider, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    settings = {
-        "public_url": "http://localhost",
-        "oidc_issuer": provider.issuer,
-        "oidc_client_id": CLIENT_ID,
-        "oidc_client_secret": CLIENT_SECRET,
-        "oidc_name": "Example Login",
-        "oidc_roles": "viewer=*",
-    }
-    with running_site(tmp_path_factory.mktemp("accounts"), **settings) as running:
+    with running_site(tmp_path_factory.mktemp("accounts"), **settings_for(provider, "viewer=*")) as running:
         ours = running.services.provider
         assert ours
         ours.client = replace(ours.client, public_url=running.url)  # its port is known only now

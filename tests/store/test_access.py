@@ -141,9 +141,9 @@ def test_the_last_admin_stays(engine: Engine) -> None:
 def test_a_session_lasts_until_it_is_over_closed_or_its_account_is(engine: Engine) -> None:
     with _people(engine) as (conn, ann, bob):
         token = access.open_session(conn, ann, HOUR)
-        account = access.session_account(conn, token)
-        assert account is not None
-        assert account.username == "ann"
+        session = access.find_session(conn, token)
+        assert session is not None
+        assert session.account_id == ann
         assert token not in str(conn.execute(text("SELECT * FROM session")).all())
         assert revoke_sessions(conn, ann) == 1
         over = access.open_session(conn, ann, -HOUR)
@@ -153,8 +153,8 @@ def test_a_session_lasts_until_it_is_over_closed_or_its_account_is(engine: Engin
         disabled = access.open_session(conn, ann, HOUR)
         access.change_account(conn, ann, disabled=True)
         for ended in (token, over, changed, disabled, "", "nonsense"):
-            assert access.session_account(conn, ended) is None
-        assert access.session_account(conn, kept) is not None
+            assert access.find_session(conn, ended) is None
+        assert access.find_session(conn, kept) is not None
         assert access.find_account(conn, "ann") is None
 
 

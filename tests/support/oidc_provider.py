@@ -130,6 +130,18 @@ def signed_by_a_stranger(provider: Provider, claims: dict[str, Any]) -> str:
     return provider.signed(claims, RSAKey.generate_key(2048, name) if is_rsa else ECKey.generate_key("P-256", name))
 
 
+def settings_for(provider: "Provider", roles: str) -> dict[str, str]:
+    """What makes a service sign in with this provider, `roles` as WHYDENIED_OIDC_ROLES has them."""
+    return {
+        "public_url": "http://localhost",
+        "oidc_issuer": provider.issuer,
+        "oidc_client_id": CLIENT_ID,
+        "oidc_client_secret": CLIENT_SECRET,
+        "oidc_name": "Example Login",
+        "oidc_roles": roles,
+    }
+
+
 @contextmanager
 def running_provider() -> Iterator[Provider]:
     """A provider until the block ends."""

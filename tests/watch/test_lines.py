@@ -1,10 +1,11 @@
 """Bytes of a file become records: whole lines, stack traces with their error, and nothing without end."""
 
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 
 import pytest
 
-from connectors.log_joining import join_lines
+from connectors.log_joining import Joiner
 from service.watch.lines import CHUNK, cut, time_of
 
 NOW = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
@@ -35,6 +36,18 @@ PSYCOPG = """\
 psycopg.errors.InsufficientPrivilege: permission denied for table orders
 LINE 1: SELECT * FROM orders
                       ^"""
+
+
+def join_lines(lines: Iterable[str]) -> Iterator[str]:
+    """The records that the lines of one stream make."""
+    joiner, kept = Joiner(), list[str]()
+    for line in lines:
+        if not joiner.continues(line) and kept:
+            yield "\n".join(kept)
+            kept = []
+        kept.append(line)
+    if kept:
+        yield "\n".join(kept)
 
 
 @pytest.mark.parametrize("record", [PYTHON, JAVA, NODE, PSYCOPG], ids=["python", "java", "node", "psycopg"])

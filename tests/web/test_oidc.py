@@ -12,6 +12,7 @@ from oidc_provider import (
     CLIENT_SECRET,
     Provider,
     running_provider,
+    settings_for,
     signed_by_a_stranger,
     signed_with_the_secret,
     unsigned,
@@ -33,14 +34,7 @@ def provider() -> Iterator[Provider]:
 
 @pytest.fixture(scope="module")
 def site(provider: Provider, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    settings = {
-        "public_url": "http://localhost",
-        "oidc_issuer": provider.issuer,
-        "oidc_client_id": CLIENT_ID,
-        "oidc_client_secret": CLIENT_SECRET,
-        "oidc_name": "Example Login",
-        "oidc_roles": "admin=leads; reviewer=sre",
-    }
+    settings = settings_for(provider, "admin=leads; reviewer=sre")
     with running_site(tmp_path_factory.mktemp("oidc"), **settings) as running:
         yield running
 

@@ -21,7 +21,6 @@ from service.rules.load import default_folder
 from service.store import pulls
 from service.store.connections import create_connection
 from service.store.tables import events, failures, waiting_events
-from service.store.waiting import count_waiting
 from service.worker.cloud_proof import prove
 from service.worker.exchange import Proof, drive
 from service.worker.pulling import Counts, Pulling
@@ -221,8 +220,7 @@ def test_events_that_wait_are_let_go_when_the_credentials_are_taken_away(site: S
         pulls.set_pull(conn, site.services.keyring, github, None, datetime.now(UTC))
     assert work(site) == [("text", "without")]
     assert len(stored(site, github)) == 1
-    with site.services.engine.connect() as conn:
-        assert count_waiting(conn) == 0
+    assert waiting(site, github) == 0
 
 
 def test_a_schedule_finds_the_runs_whose_webhook_was_lost_once(site: Site, github: str, vendor: Vendor) -> None:
