@@ -83,11 +83,13 @@ class _Batch:
     def store(self, occurrences: Sequence[Occurrence], leftovers: Sequence[UnparsedDelivery]) -> list[Stored]:
         items = self._items(occurrences)
         first = [item for item in items if item.fresh]
-        firing = [item for item in first if item.row["state"] == "firing"]
+        resolved = [item for item in first if item.row["state"] == "resolved"]
+        firing = [item for item in first if item.row["state"] != "resolved"]
         self._find_failures(firing)
         self._note_openings([item for item in firing if not is_folded(item.occurrence)])
-        closed = self._find_closed([item for item in first if item.row["state"] == "resolved"])
-        self._insert_events(first)
+        self._insert_events(firing)
+        closed = self._find_closed(resolved)
+        self._insert_events(resolved)
         counted = [item for item in firing if item.fresh]
         concerned = {item.row["failure_id"] for item in first if item.row["failure_id"]}
         self.heads = lock_heads(self.conn, concerned.union(*closed.values()))
@@ -178,7 +180,7 @@ class _Batch:
 
     def _note_openings(self, items: Sequence[_Item]) -> None:
         names = ("connection", "grouping_key", "failure_id")
-        rows = (item.row for item in items if item.row["grouping_key"] is not None)
+        rows = (row for item in items if (row := item.row)["grouping_key"] not in {None, row["source_id"]})
         seen = {tuple(row[name] for name in names) for row in rows} - self.known.openings
         insert_missing(self.conn, openings, [dict(zip(names, one, strict=True)) for one in sorted(seen)])
         self.learned.openings |= seen
@@ -238,7 +240,7 @@ class _Batch:
         for item in items:
             if not item.fresh or not (failure_ids := closed.get(item.row["id"])):
                 continue
-            close(self.conn, item.row["connection"], item.row["grouping_key"], item.row["time"])
+            close(self.conn, item.row["connection"], item.row["grouping_key"], failure_ids, item.row["time"])
             for failure_id in failure_ids:
                 if not is_still_firing(self.conn, failure_id):
                     self._write(self.heads[failure_id], resolved_at=item.row["time"])

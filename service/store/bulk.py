@@ -1,15 +1,15 @@
 """Statements over many rows at once.
 
 SQLite gets groups of rows, with values that the driver takes as they are: for rows of twenty columns SQLAlchemy's
-preparation of the values costs more than the insert, and after each statement the writer waits for the interpreter,
-which a busy event loop holds. PostgreSQL gets all rows as one JSON value, because there each round trip and each
-parameter costs.
+preparation of the values costs more than the insert. After each statement the writer waits for the interpreter, which
+a busy event loop holds, so that a group is filled up with empty rows rather than split. PostgreSQL gets all rows as
+one JSON value, because there each round trip and each parameter costs.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import lru_cache, partial
-from itertools import chain, islice
+from itertools import chain, islice, repeat
 from operator import itemgetter
 from typing import Any, TypeVar
 
@@ -22,7 +22,7 @@ from sqlmodel.sql.sqltypes import UTCDateTime
 
 from service.store.engine import to_json
 
-_LARGEST_GROUP = 64
+_LARGEST_GROUP = 256
 
 _T = TypeVar("_T")
 _Row = Mapping[str, Any]
@@ -56,14 +56,16 @@ class _InGroups:
     def __init__(self, dialect: Dialect, types: _Types, build: Build) -> None:
         self._statement = lru_cache(partial(_compile, dialect, types, build))
         self._in_order = itemgetter(*types)
+        self._width = len(types)
         found = ((place, _conversion(type_)) for place, type_ in enumerate(types.values()))
         self._conversions = [(place, convert) for place, convert in found if convert]
 
     def __call__(self, conn: Connection, rows: Sequence[_Row]) -> int:
         written = 0
-        rest = iter(rows)
-        for size in _group_sizes(len(rows)):
-            flat = tuple(chain.from_iterable(map(self._values, islice(rest, size))))
+        for group in chunks(rows, _LARGEST_GROUP):
+            size = 1 << (len(group) - 1).bit_length()
+            filling = repeat(None, (size - len(group)) * self._width)
+            flat = (*chain.from_iterable(map(self._values, group)), *filling, len(group), 0)
             written += conn.exec_driver_sql(self._statement(size), flat).rowcount
         return written
 
@@ -76,20 +78,17 @@ class _InGroups:
 
 
 def _compile(dialect: Dialect, types: _Types, build: Build, size: int) -> str:
-    """The statement for `size` rows, whose values follow one another in the order of `types`."""
+    """The statement for up to `size` rows, whose values follow one another in the order of `types`; last, how many
+    there are and that none is skipped.
+
+    A handful of prepared statements thus serves every number of rows.
+    """
     columns = [column(name, type_) for name, type_ in types.items()]
     rows = [tuple(bindparam(f"{name}_{number}", type_=types[name]) for name in types) for number in range(size)]
     # A leading WITH would keep the driver from counting rows, so the expression stands inside a subquery.
-    given = select(values(*columns).data(rows).cte("rows", nesting=True)).subquery("given")
+    there = values(*columns).data(rows).cte("rows", nesting=True)
+    given = select(there).limit(bindparam("count")).offset(bindparam("skipped")).subquery("given")
     return str(build(dict(given.c.items())).compile(dialect=dialect))
-
-
-def _group_sizes(count: int) -> Iterator[int]:
-    """Powers of two that sum up to `count`, so that a handful of prepared statements serves every number of rows."""
-    while count:
-        size = min(_LARGEST_GROUP, 1 << count.bit_length() - 1)
-        yield size
-        count -= size
 
 
 def insert_missing(conn: Connection, table: Table, rows: Sequence[_Row]) -> int:

@@ -1,9 +1,14 @@
-"""Which failures a `resolved` event closes: those that firing events of its connection and grouping key opened."""
+"""Which failures a `resolved` event closes: those that firing events of its connection and grouping key opened.
 
+A group that is one event, whose id is the group's key, is found by that event; an opening is kept of any other.
+"""
+
+from collections.abc import Sequence
 from datetime import datetime
 
-from sqlalchemy import Connection, or_, select, update
+from sqlalchemy import Connection, or_, select, union, update
 
+from service.store.bulk import insert_missing
 from service.store.tables import events, failures, openings
 
 _RECENT = 200  # firing events of a failure that are looked at; a group that was silent for longer counts as closed
@@ -11,17 +16,27 @@ _RECENT = 200  # firing events of a failure that are looked at; a group that was
 
 def opened_by(conn: Connection, connection: str, grouping_key: str | None) -> list[str]:
     """The failures that the group opened, the one seen last first."""
+    noted = select(openings.c.failure_id).where(
+        openings.c.connection == connection, openings.c.grouping_key == grouping_key
+    )
+    itself = select(events.c.failure_id).where(
+        events.c.connection == connection,
+        events.c.source_id == grouping_key,
+        events.c.grouping_key == grouping_key,
+        events.c.state == "firing",
+    )
     query = (
-        select(openings.c.failure_id)
-        .join(failures, failures.c.id == openings.c.failure_id)
-        .where(openings.c.connection == connection, openings.c.grouping_key == grouping_key)
+        select(failures.c.id)
+        .where(failures.c.id.in_(union(noted, itself)))
         .order_by(failures.c.last_seen.desc(), failures.c.id)
     )
     return list(conn.execute(query).scalars())
 
 
-def close(conn: Connection, connection: str, grouping_key: str, time: datetime) -> None:
-    """Note that the group was resolved at `time`."""
+def close(conn: Connection, connection: str, grouping_key: str, failure_ids: Sequence[str], time: datetime) -> None:
+    """Note that the group, which opened these failures, was resolved at `time`."""
+    key = {"connection": connection, "grouping_key": grouping_key}
+    insert_missing(conn, openings, [{**key, "failure_id": failure_id} for failure_id in sorted(failure_ids)])
     group = (openings.c.connection == connection) & (openings.c.grouping_key == grouping_key)
     earlier = or_(openings.c.resolved_at.is_(None), openings.c.resolved_at < time)
     conn.execute(update(openings).where(group, earlier).values(resolved_at=time))

@@ -16,7 +16,7 @@ from service.store.deliveries import get_unparsed, list_unparsed
 from service.store.failures import FailureFilter, get_failure, list_events, list_failures, list_sightings
 from service.store.occurrence import Occurrence, Stored, UnparsedDelivery
 from service.store.reviews import review
-from service.store.tables import Failure, events, failures
+from service.store.tables import Failure, events, failures, openings
 from service.store.writer import Overloaded, StoreUnavailable, Unstorable, Writer
 
 Occur = Callable[..., Occurrence]
@@ -246,6 +246,18 @@ def test_a_failure_is_resolved_only_when_its_last_group_is(engine: Engine, write
     assert failure_of(engine, stored).resolved_at is None
     store(writer, occur(grouping_key="b", state="resolved", minute=6))
     assert failure_of(engine, stored).resolved_at is not None
+
+
+def test_a_group_that_is_one_event_is_closed_and_fires_again(engine: Engine, writer: Writer, occur: Occur) -> None:
+    [opened, _] = store(writer, occur("g", grouping_key="g"), occur("h", grouping_key="h"))
+    with engine.connect() as conn:
+        assert conn.execute(select(func.count()).select_from(openings)).scalar_one() == 0
+    store(writer, occur("g:resolved", grouping_key="g", state="resolved", minute=5))
+    assert failure_of(engine, opened).resolved_at is None
+    store(writer, occur("h:resolved", grouping_key="h", state="resolved", minute=6))
+    assert failure_of(engine, opened).resolved_at is not None
+    store(writer, occur("g:again", grouping_key="g", minute=9))
+    assert failure_of(engine, opened).resolved_at is None
 
 
 def test_firing_and_resolved_may_arrive_in_one_delivery(engine: Engine, writer: Writer, occur: Occur) -> None:
