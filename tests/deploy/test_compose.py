@@ -34,6 +34,21 @@ SECRETS = {
 OWN = ["migrate", "api", "worker"]
 
 
+def complaints(file: Path) -> str:
+    """What the Compose Specification's published schema has against a file."""
+    program = Path(sys.executable).parent / "check-jsonschema"
+    command = [str(program), "--builtin-schema", "vendor.compose-spec", str(file)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    return done.stdout + done.stderr if done.returncode else ""
+
+
+def test_it_is_what_the_published_schema_allows(tmp_path: Path) -> None:
+    assert complaints(ROOT / "docker-compose.yml") == ""
+    wrong = tmp_path / "wrong.yml"
+    wrong.write_text((ROOT / "docker-compose.yml").read_text().replace("stop_grace_period: 60s", "stop_grace: 60s"))
+    assert "'stop_grace' was unexpected" in complaints(wrong)
+
+
 def test_every_secret_and_volume_that_a_service_wants_is_declared() -> None:
     for name, service in SERVICES.items():
         assert set(service.get("secrets", [])) <= set(COMPOSE["secrets"]), name
@@ -63,25 +78,22 @@ class Deployment:
     """The services as processes, with what an engine would give them."""
 
     def __init__(self, folder: Path, database: str, model: str) -> None:
-        self.folder, self.database, self.port = folder, database, free_port()
+        self.folder, self.database = folder, database
         self.outside = {"WHYDENIED_LLM_API_KEY": KEY}
         self.beside = {"WHYDENIED_LLM_BASE_URL": model, "WHYDENIED_LOG_FORMAT": "json"}
         for name, value in SECRETS.items():
             (folder / name).touch(0o600)
             (folder / name).write_text(value)
 
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
-
-    def run(self, name: str) -> "subprocess.Popen[bytes]":
-        """Start one service."""
+    def run(self, name: str, port: int = 0) -> "subprocess.Popen[bytes]":
+        """Start one service; where it listens, on this port."""
         service = SERVICES[name]
         data = self.folder / f"data-{name}"
         data.mkdir(exist_ok=True)
         kept = {key: os.environ[key] for key in ("PATH", "HOME", "LANG") if key in os.environ}
         given = {key: self._inside(value) for key, value in service["environment"].items()}
-        command = [self._word(word) for word in service["command"]]
+        own = {"whydenied": f"{Path(sys.executable).parent}/whydenied", "8000": str(port), "0.0.0.0": "127.0.0.1"}
+        command = [own.get(word, word) for word in service["command"]]
         with (self.folder / f"{name}.log").open("ab") as log:
             env = {**kept, **given, **self.beside, "WHYDENIED_DATA_DIR": str(data), "XDG_CACHE_HOME": str(self.folder)}
             return subprocess.Popen(command, env=env, stdout=log, stderr=log, cwd=self.folder)
@@ -91,15 +103,14 @@ class Deployment:
         value = value.replace("/run/secrets/", f"{self.folder}/")
         return self.database if value.startswith("postgresql://") else value
 
-    def _word(self, word: str) -> str:
-        own = {"whydenied": f"{Path(sys.executable).parent}/whydenied", "8000": str(self.port), "0.0.0.0": "127.0.0.1"}
-        return own.get(word, word)
-
     @contextmanager
-    def running(self, name: str) -> "Iterator[subprocess.Popen[bytes]]":
-        process = self.run(name)
+    def running(self, name: str) -> Iterator[str]:
+        """One service while it runs, as the address where it listens."""
+        port = free_port()
+        process = self.run(name, port)
         try:
-            yield process
+            yield f"http://127.0.0.1:{port}"
+            assert process.poll() is None, f"{name} has ended"
         finally:
             process.send_signal(signal.SIGTERM)
             process.wait(40)
@@ -122,15 +133,20 @@ def test_the_main_job_goes_through_its_services(
         model.default = answer(title="The event does not say")
         deployment = Deployment(tmp_path, postgres_url, model.url)
         assert deployment.run("migrate").wait(60) == 0, (tmp_path / "migrate.log").read_text()
-        stack.enter_context(deployment.running("api"))
-        wait_until(lambda: is_ready(deployment.url), "the api does not become ready", 240)
+        api = stack.enter_context(deployment.running("api"))
+        wait_until(lambda: is_ready(api), "the api does not become ready", 240)
         workers = [stack.enter_context(deployment.running("worker")) for _ in range(2)]
         key = {"authorization": f"Bearer {SECRETS['admin_api_key']}"}
-        with httpx.Client(base_url=deployment.url, headers=key, trust_env=False, timeout=20) as client:
+        with httpx.Client(base_url=api, headers=key, trust_env=False, timeout=20) as client:
             known = client.post("/api/v1/events", json={"text": "ERROR: permission denied for table orders"}).json()
             assert known["analysis"]["verdict"] == "permission"
             new = client.post("/api/v1/events", json={"text": "zork refused the frobnication of the widget"}).json()
             address = f"/api/v1/failures/{new['failure']['id']}"
             wait_until(lambda: client.get(address).json()["analysis_state"] == "answered", "no worker answered", 150)
         assert len(model.requests) == 1
-        assert all(worker.poll() is None for worker in workers)
+        wait_until(lambda: all(map(is_ready, workers)), "a worker does not become ready", 240)
+        told = [httpx.get(f"{worker}/metrics", trust_env=False).text for worker in workers]
+        assert (
+            sum('whydenied_llm_calls_total{model="claude' in one and 'outcome="answered"' in one for one in told) == 1
+        )
+        assert httpx.get(f"{workers[0]}/api/v1/failures", headers=key, trust_env=False).status_code == 404

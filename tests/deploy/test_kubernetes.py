@@ -157,15 +157,16 @@ def test_services_budgets_and_policies_select_pods_that_there_are() -> None:
         selected = chosen(deployment["spec"]["selector"]["matchLabels"])
         assert selected == {name.removeprefix("whydenied-")}
     policies = {name: chosen(one["spec"]["podSelector"]["matchLabels"]) for name, one in named("NetworkPolicy").items()}
-    assert policies == {"whydenied": set(PODS), "whydenied-api": {"api"}}
+    assert policies == {"whydenied": set(PODS), "whydenied-api": {"api"}, "whydenied-worker": {"worker"}}
 
 
-def test_probes_ask_the_port_that_is_served() -> None:
-    [api] = PODS["api"]["spec"]["containers"]
-    assert api["ports"] == [{"name": "http", "containerPort": int(api["command"][-1])}]
-    for probe in ("startupProbe", "readinessProbe", "livenessProbe"):
-        assert api[probe]["httpGet"]["port"] == "http"
-    assert (api["readinessProbe"]["httpGet"]["path"], api["livenessProbe"]["httpGet"]["path"]) == (
-        "/readyz",
-        "/healthz",
-    )
+@pytest.mark.parametrize("part", ["api", "worker"])
+def test_probes_and_prometheus_ask_the_port_that_is_served(part: str) -> None:
+    [container] = PODS[part]["spec"]["containers"]
+    port = int(container["command"][-1])
+    assert container["ports"] == [{"name": "http", "containerPort": port}]
+    assert PODS[part]["metadata"]["annotations"]["prometheus.io/port"] == str(port)
+    paths = {"startupProbe": "/healthz", "readinessProbe": "/readyz", "livenessProbe": "/healthz"}
+    asked = {name: container[name]["httpGet"] for name in paths if name in container}
+    assert asked == {name: {"path": paths[name], "port": "http"} for name in asked}
+    assert asked.keys() == (paths.keys() if part == "api" else paths.keys() - {"readinessProbe"})
