@@ -93,7 +93,7 @@ class Application(FastAPI):
         await handler(scope, receive, send)
 
 
-def create_app(settings: Settings, *, sweep_seconds: float = 60.0) -> Application:
+def create_app(settings: Settings, *, sweep_seconds: float = 20.0) -> Application:
     """The application over a migrated database. Raises `StartError`; starts no thread before its lifespan begins.
 
     Its worker looks every `sweep_seconds` for failures that other processes received.

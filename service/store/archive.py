@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, Engine, Select, null, select
+from sqlalchemy import Connection, Engine, Select, null, select, text
 
 from service.store.record import Record
 from service.store.tables import (
@@ -46,11 +46,18 @@ def export_lines(engine: Engine, *, with_events: bool) -> Iterator[bytes]:
     with engine.connect() as conn:
         if conn.dialect.name == "postgresql":
             conn.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
+            take_time(conn)
         for kind in KINDS:
             for row in stream(conn, _query(kind, with_events)):
                 counts[kind] += 1
                 yield _encode({"kind": kind, **row})
     yield _encode({"whydenied": "end", "counts": counts})
+
+
+def take_time(conn: Connection) -> None:
+    """Let this transaction count a large table, and wait for a slow reader or writer, as long as that takes."""
+    if conn.dialect.name == "postgresql":
+        conn.execute(text("SET LOCAL statement_timeout = 0; SET LOCAL idle_in_transaction_session_timeout = 0"))
 
 
 def stream(conn: Connection, query: "Select[Any]") -> Iterator[dict[str, Any]]:

@@ -26,7 +26,15 @@ __all__ = ["migrate", "open_engine"]
 
 _POOL = {"pool_size": 10, "max_overflow": 30}
 _NETWORK = {"connect_timeout": 10, "keepalives_idle": 30, "tcp_user_timeout": 30_000}  # s, s, ms: a silent server fails
-_LONGEST_STATEMENT = 30_000  # ms
+# Of a session: the server lets go of what a statement, a process that hangs, or a machine that is gone has locked.
+_BOUNDS = {
+    "statement_timeout": 30_000,  # ms
+    "idle_in_transaction_session_timeout": 60_000,  # ms
+    "tcp_keepalives_idle": 10,  # s; the server's own default is two hours
+    "tcp_keepalives_interval": 5,  # s
+    "tcp_keepalives_count": 3,
+    "tcp_user_timeout": 30_000,  # ms
+}
 _WRITES = "whydenied_writes"
 
 
@@ -70,8 +78,8 @@ def open_engine(url: str, *, busy_timeout: float = 10.0) -> Engine:
 def _bound(busy_timeout: float, dbapi_connection: DBAPIConnection, _: ConnectionPoolEntry) -> None:
     """Refuse rather than hang. Told by statements, because not every pooler passes start-up options on."""
     cursor = dbapi_connection.cursor()
-    cursor.execute(f"SET lock_timeout = {busy_timeout * 1000:.0f}")
-    cursor.execute(f"SET statement_timeout = {_LONGEST_STATEMENT}")
+    bounds = {"lock_timeout": round(busy_timeout * 1000), **_BOUNDS}
+    cursor.execute("; ".join(f"SET {name} = {value}" for name, value in bounds.items()))
     cursor.close()
     dbapi_connection.commit()
 

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from sqlalchemy import Connection, Engine, Table, func, select
 from sqlalchemy.exc import SQLAlchemyError
 
-from service.store.archive import stream
+from service.store.archive import stream, take_time
 from service.store.bulk import chunks, insert_missing
 from service.store.record import Record
 
@@ -25,6 +25,7 @@ def move_all(source: Engine, target: Engine, observe: Callable[[str, int], None]
     with source.begin() as reading:
         try:
             with target.begin() as writing:
+                take_time(writing)
                 _refuse_filled(writing)
                 for table in Record.metadata.sorted_tables:
                     observe(table.name, _copy(reading, writing, table))

@@ -19,7 +19,8 @@ from service.worker.models import Models
 _MOST_WAITING = 10_000
 _MOMENT = 1.0
 _TOLERANCE = 0.05
-_RESTART_WAITS = (1.0, 5.0, 15.0, 60.0)
+_RESTART_WAITS = (1.0, 5.0, 15.0, 30.0)
+_LASTING = 60.0  # seconds after which a start counts as one that went well
 
 _log = structlog.get_logger(__name__)
 
@@ -69,7 +70,7 @@ class Worker:
         models: Models | None,
         prompts: Mapping[str, Prompt],
         *,
-        sweep_seconds: float = 60.0,
+        sweep_seconds: float = 20.0,
         drain_seconds: float = 10.0,
         observe: Callable[[CallRecord], None] = lambda _: None,
     ) -> None:
@@ -120,12 +121,17 @@ class Worker:
             self._changed.notify_all()
 
     def _work(self) -> None:
-        for wait in _waits():
+        failed, wait = 0, 0.0
+        while True:
+            began = time.monotonic()
             try:
                 self._shift.open()
                 self._next_sweep = 0.0
                 self._serve()
             except Exception:
+                failed = 0 if time.monotonic() - began > _LASTING else failed
+                wait = _RESTART_WAITS[min(failed, len(_RESTART_WAITS) - 1)]
+                failed += 1
                 _log.exception("the background worker broke off and starts again", seconds=wait)
             self._close()
             with self._changed:
@@ -181,9 +187,3 @@ class Worker:
             if failure_id is not None:
                 del self._waiting[failure_id]
             return failure_id
-
-
-def _waits() -> Iterable[float]:
-    yield from _RESTART_WAITS
-    while True:
-        yield _RESTART_WAITS[-1]

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from postgres_server import PostgresServer
-from sqlalchemy import Connection, Engine, select
+from sqlalchemy import Connection, Engine, select, text
 
 from connectors.base import Auth
 from service.domain import Answer
@@ -17,7 +17,7 @@ from service.keyring import Keyring
 from service.store import access, connections
 from service.store.activity import note_activity
 from service.store.analyses import add_analysis
-from service.store.archive import export_lines
+from service.store.archive import export_lines, take_time
 from service.store.archive_intake import NotAnArchive, Taken, import_lines
 from service.store.engine import migrate, open_engine
 from service.store.failures import get_failure
@@ -250,6 +250,18 @@ def test_everything_moves_to_postgresql_with_secrets_still_encrypted(
         assert SECRET not in connection.auth
         assert connections.auth_of(Keyring(b"k" * 32), connection).secrets == (SECRET,)
         assert access.find_account(conn, "ana@example.com") is not None
+
+
+def test_a_move_or_an_export_may_count_a_large_table_and_wait_for_a_slow_disk(postgres: Engine) -> None:
+    bounds = text(
+        "SELECT sum(setting::int) FROM pg_settings WHERE name ~ '^(statement|idle_in_transaction).*_timeout$'"
+    )
+    with postgres.begin() as conn:
+        assert conn.execute(bounds).scalar_one() == 90_000
+        take_time(conn)
+        assert conn.execute(bounds).scalar_one() == 0
+    with postgres.connect() as conn:
+        assert conn.execute(bounds).scalar_one() == 90_000
 
 
 def test_a_move_into_a_filled_database_changes_nothing(

@@ -28,6 +28,30 @@ def test_sqlite_is_set_up_to_survive_a_power_cut(sqlite_engine: Engine) -> None:
     assert pragmas == {"journal_mode": "wal", "synchronous": 2, "foreign_keys": 1, "busy_timeout": 10_000}
 
 
+def test_a_process_that_hangs_in_a_transaction_does_not_hold_its_locks_for_ever(
+    fresh_postgres_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("service.store.engine._BOUNDS", {"idle_in_transaction_session_timeout": 100})
+    opened = open_engine(fresh_postgres_url)
+    with opened.connect() as hung, opened.connect() as other:
+        for conn in (hung, other):
+            conn.execute(text("LOCK TABLE intake"))
+        hung.invalidate()
+    opened.dispose()
+
+
+def test_the_server_asks_machines_that_say_nothing_whether_they_are_there(fresh_postgres_url: str) -> None:
+    opened = open_engine(fresh_postgres_url)
+    with opened.connect() as conn:
+        idle, interval, count, unanswered = (
+            int(conn.execute(text(f"SELECT setting FROM pg_settings WHERE name = 'tcp_{name}'")).scalar_one())
+            for name in ("keepalives_idle", "keepalives_interval", "keepalives_count", "user_timeout")
+        )
+    opened.dispose()
+    assert idle + interval * count <= 30
+    assert 0 < unanswered <= 30_000
+
+
 def test_the_sqlite_file_and_its_folder_are_private(tmp_path: Path) -> None:
     engine = open_engine(f"sqlite:///{tmp_path}/new/data.db")
     with engine.begin() as conn:
