@@ -7,13 +7,14 @@ from pathlib import Path
 
 import psutil
 import pytest
+from command import run_command
 
 COMMAND = [sys.executable, "-m", "service", "explain"]
 DENIAL = '{"code":"permission-denied","error":"Access to the embed endpoint is denied."}'
 
 
 def explain(*args: str, text: str = "") -> subprocess.CompletedProcess[str]:
-    return subprocess.run([*COMMAND, *args], input=text, capture_output=True, text=True, timeout=60, check=False)
+    return run_command("explain", *args, stdin=text)
 
 
 def test_answers_a_person_cause_first_then_fix_then_verify() -> None:

@@ -1,22 +1,27 @@
 """`whydenied prompts render | accept | eval` and `explain --llm`, as a user runs them, against a provider's double."""
 
 import json
-import os
 import shutil
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
+from subprocess import CompletedProcess
 from typing import Any
 
 import pytest
+from command import run_command
 from messages_api import KEY, MessagesApi, Reply, answer, refuse, serve_messages_api, whydenied_draft
 
+from connectors.base import ErrorEvent
 from service.domain import Verdict
 from service.llm.draft import Draft
 from service.llm.evals import EvalError, load_cases
 from service.prompt.load import default_folder
 from service.rules.load import default_folder as rules_folder
+from service.store.engine import open_engine
+from service.store.occurrence import Occurrence
+from service.store.writer import Writer
 
 CASES = load_cases(default_folder() / "evals")
 TEXT = "zephyr: op refused: ledger_app may not read ledger.orders, key sk-ant-" + "api03-" + "Ab3" * 31 + "-Zz9_xYAA"
@@ -29,7 +34,7 @@ DRAFT = whydenied_draft(
     resource="ledger.orders",
     title="ledger_app may not read ledger.orders",
 )
-Run = Callable[..., subprocess.CompletedProcess[str]]
+Run = Callable[..., CompletedProcess[str]]
 
 
 @pytest.fixture
@@ -41,7 +46,6 @@ def api() -> Iterator[MessagesApi]:
 @pytest.fixture
 def run(tmp_path: Path, api: MessagesApi) -> Run:
     """Run a command with a data folder of its own and the double as the configured model."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("WHYDENIED_")}
     (tmp_path / "rules").mkdir()
     shutil.copy(rules_folder() / "general.yaml", tmp_path / "rules")
     own = {
@@ -50,13 +54,7 @@ def run(tmp_path: Path, api: MessagesApi) -> Run:
         "WHYDENIED_LLM_API_KEY": KEY,
         "WHYDENIED_LLM_BASE_URL": api.url,
     }
-
-    def do(*arguments: str, stdin: str = "", **settings: str) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-m", "service", *arguments]
-        env = kept | own | settings
-        return subprocess.run(command, input=stdin, capture_output=True, text=True, timeout=60, check=False, env=env)
-
-    return do
+    return partial(run_command, **own)
 
 
 def sent(request: dict[str, Any]) -> str:
@@ -109,28 +107,22 @@ def test_a_general_rule_s_reading_is_a_hint(run: Run) -> None:
     assert "<reading>" not in run("prompts", "render", "--text", "-", stdin=TEXT).stdout
 
 
-def stored_failure(run: Run, tmp_path: Path) -> str:
+@pytest.fixture
+def failure(sqlite_template: Path, tmp_path: Path) -> str:
     """The id of a failure in the database of `run` that nobody answered."""
-    script = f"""
-import datetime
-from connectors.base import ErrorEvent
-from service.store.engine import migrate, open_engine
-from service.store.occurrence import Occurrence
-from service.store.writer import Writer
-engine = open_engine("sqlite:///{tmp_path / "whydenied.db"}"); migrate(engine)
-writer = Writer(engine); writer.start()
-text = "zephyr: op refused: ledger_app may not read ledger.orders"
-now = datetime.datetime.now(datetime.UTC)
-event = ErrorEvent(id="1", text=text, type="error", time=now)
-one = Occurrence(connection="c", event=event, context={{}}, fingerprint="f", fingerprint_version=1)
-print(writer.submit([one]).result()[0].failure_id); writer.stop()
-"""
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=True)
-    return done.stdout.strip()
+    engine = open_engine(f"sqlite:///{shutil.copy(sqlite_template, tmp_path / 'whydenied.db')}")
+    writer = Writer(engine)
+    writer.start()
+    event = ErrorEvent(id="1", text=TEXT.partition(", key")[0], type="error", time=datetime.now(UTC))
+    one = Occurrence(connection="c", event=event, context={}, fingerprint="f", fingerprint_version=1)
+    [stored] = writer.submit([one]).result()
+    writer.stop()
+    engine.dispose()
+    assert stored.failure_id
+    return stored.failure_id
 
 
-def test_an_answer_from_elsewhere_is_checked_stored_and_shown(run: Run, tmp_path: Path, api: MessagesApi) -> None:
-    failure = stored_failure(run, tmp_path)
+def test_an_answer_from_elsewhere_is_checked_stored_and_shown(run: Run, failure: str, api: MessagesApi) -> None:
     shown = run("prompts", "render", "--failure", failure).stdout
     assert "ledger_app may not read ledger.orders" in shown
     pasted = f"Here it is:\n```json\n{json.dumps(DRAFT)}\n```\nAnything else?"
@@ -142,8 +134,7 @@ def test_an_answer_from_elsewhere_is_checked_stored_and_shown(run: Run, tmp_path
     assert api.requests == []
 
 
-def test_an_answer_from_elsewhere_that_claims_too_much_is_refused(run: Run, tmp_path: Path) -> None:
-    failure = stored_failure(run, tmp_path)
+def test_an_answer_from_elsewhere_that_claims_too_much_is_refused(run: Run, failure: str) -> None:
     lie = json.dumps({**DRAFT, "evidence": [{"quote": "made up", "field": "cause"}]})
     done = run("prompts", "accept", "-", "--failure", failure, stdin=lie)
     assert done.returncode == 1

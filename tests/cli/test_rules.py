@@ -1,41 +1,35 @@
 """`whydenied rules`, as a person who writes a rule uses it."""
 
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+from command import run_command
 
 from service.rules.load import RuleError, parse_yaml, read_pack
 
 DENIAL = '{"code":"permission-denied","error":"Access to the embed endpoint is denied."}'
 
 
-def rules(*args: str, text: str = "") -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "service", "rules", *args]
-    return subprocess.run(command, input=text, capture_output=True, text=True, timeout=100, check=False)
-
-
 def test_try_says_which_rule_wins() -> None:
-    assert rules("try", text=DENIAL).stdout.splitlines()[0].startswith("wins     xai.endpoint-acl")
+    assert run_command("rules", "try", stdin=DENIAL).stdout.splitlines()[0].startswith("wins     xai.endpoint-acl")
 
 
 def test_try_says_where_a_rule_stops() -> None:
-    run = rules("try", "--rule", "xai.endpoint-acl", text="Access to the embed endpoint was refused")
+    run = run_command("rules", "try", "--rule", "xai.endpoint-acl", stdin="Access to the embed endpoint was refused")
     assert "no       xai.endpoint-acl" in run.stdout
     assert "the pattern stops before" in run.stdout
     assert "embed endpoint |was refused" in run.stdout
 
 
 def test_new_prints_a_stub_that_is_a_rule_but_for_its_references() -> None:
-    stub = rules("new", "ledger", text="vault 17 (main) denied to nina\n").stdout
+    stub = run_command("rules", "new", "ledger", stdin="vault 17 (main) denied to nina\n").stdout
     [rule] = parse_yaml(Path("ledger.yaml"), stub)["rules"]
     assert rule["patterns"] == [r"vault 17 \(main\) denied to nina"]
     assert rule["examples"][0]["text"] == "vault 17 (main) denied to nina"
 
 
 def test_a_system_that_does_not_exist_is_said() -> None:
-    run = rules("check", "no-such-system")
+    run = run_command("rules", "check", "no-such-system")
     assert run.returncode == 2
     assert "no system and no rule is called 'no-such-system'" in run.stderr
 
