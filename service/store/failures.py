@@ -5,7 +5,19 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Literal, get_args
 
-from sqlalchemy import ColumnElement, Connection, UnaryExpression, and_, cast, func, or_, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    FromClause,
+    Select,
+    UnaryExpression,
+    and_,
+    cast,
+    func,
+    or_,
+    select,
+    update,
+)
 from sqlalchemy import Float as SQLFloat
 from sqlalchemy.sql.operators import custom_op
 
@@ -18,7 +30,7 @@ from service.store.paging import (
     encode_cursor,
 )
 from service.store.rows import as_record, as_records
-from service.store.search import matches
+from service.store.search import Frequency, frequency_of, matches
 from service.store.tables import (
     ANALYSIS_STATES,
     FAILURE_STATUSES,
@@ -50,7 +62,7 @@ __all__ = [
 Sort = Literal["latest", "events", "priority"]
 SORTS: tuple[Sort, ...] = get_args(Sort)
 _DAY = 86_400
-_NEAR = 1_000
+_NEAR, _FEW = 1_000, 5_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,40 +101,121 @@ def list_failures(
 
     In the last two a failure may change its place while a reader pages. Raises `InvalidCursor`.
     """
-    now, dialect = datetime.now(UTC), conn.dialect.name
+    frequency, rare = frequency_of(conn, filters.q or ""), _rare_fact(conn, filters)
+    wanted = _Wanted(filters, conn.dialect.name, datetime.now(UTC), frequency, rare)
     if sort == "latest":
-        return _list_latest(conn, filters, cursor, limit, now)
-    order = [failures.c.event_count.desc()]
-    if sort == "priority":
-        order = [failures.c.regressed.desc(), _weight(dialect, now).desc()]
-    start = decode_offset_cursor(cursor) if cursor else 0
-    query = select(failures).where(*_conditions(filters, dialect, now, few=True))
-    ordered = query.order_by(*order, failures.c.id.desc()).offset(start).limit(limit + 1)
-    found = as_records(Failure, conn.execute(ordered))
-    return Page(found[:limit], encode_cursor(str(start + limit)) if len(found) > limit else None)
+        return _list_latest(conn, wanted, cursor, limit)
+    return _list_ranked(conn, wanted, cursor, limit, sort)
 
 
-def _list_latest(
-    conn: Connection, filters: FailureFilter, cursor: str | None, limit: int, now: datetime
-) -> Page[Failure]:
+@dataclass(frozen=True, slots=True)
+class _Wanted:
+    """A filter, and how to look for what fits it."""
+
+    filters: FailureFilter
+    dialect: str
+    now: datetime
+    frequency: Frequency | None
+    rare: str | None
+
+    @property
+    def fits_few(self) -> bool:
+        """Whether an index finds the few that fit, so that no other has to be looked at."""
+        return bool(self.filters.snoozed or self.rare) or self.frequency == "rare"
+
+    def one_by_one(self) -> Sequence[ColumnElement[bool]]:
+        """The conditions, to hold against one failure after the other."""
+        searched = matches(unindexed(failures.c.id, self.dialect), self.filters.q or "", self.dialect, each=True)
+        return [*self._facts(by_index="status"), *searched, *_seen_at(self.filters, few=False)]
+
+    def at_once(self) -> Sequence[ColumnElement[bool]]:
+        """The conditions, to gather all failures that fit."""
+        searched = matches(failures.c.id, self.filters.q or "", self.dialect, each=self.frequency == "common")
+        return [*self.but_search(), *searched]
+
+    def but_search(self) -> Sequence[ColumnElement[bool]]:
+        """The conditions other than the search."""
+        return [*self._facts(by_index=self.rare), *_seen_at(self.filters, few=True)]
+
+    def _facts(self, by_index: str | None) -> Sequence[ColumnElement[bool]]:
+        return _conditions(self.filters, self.dialect, self.now, by_index=by_index)
+
+
+def _list_latest(conn: Connection, wanted: _Wanted, cursor: str | None, limit: int) -> Page[Failure]:
     """First among those seen last, where an index has them in order; what fits few failures is gathered and sorted.
 
     Neither way is fast for both: an index would be walked to its end for a filter that fits nothing.
     """
-    dialect, seen = conn.dialect.name, failures.c.last_seen
-    order = (seen.desc(), failures.c.id.desc())
+    seen = failures.c.last_seen
     start = _after(cursor) if cursor else []
-    edge = conn.execute(select(seen).where(*start).order_by(*order).offset(_NEAR).limit(1)).scalar()
-    near = [] if edge is None else [seen >= edge]
-    walked = select(failures).where(*start, *near, *_conditions(filters, dialect, now))
-    found = as_records(Failure, conn.execute(walked.order_by(*order).limit(limit + 1)))
-    if edge is not None and len(found) <= limit:
-        far = unindexed(seen, dialect)
-        gathered = select(failures).where(*start, far < edge, *_conditions(filters, dialect, now, few=True))
-        ordered = gathered.order_by(far.desc(), failures.c.id.desc()).limit(limit + 1 - len(found))
-        found += as_records(Failure, conn.execute(ordered))
+    found: list[Failure] = []
+    edge = None
+    if not wanted.fits_few:
+        edge = _edge(conn, wanted.filters.status, start)
+        near = [] if edge is None else [seen >= edge]
+        walked = select(failures).where(*start, *near, *wanted.one_by_one())
+        ordered = walked.order_by(seen.desc(), failures.c.id.desc())
+        found = as_records(Failure, conn.execute(ordered.limit(limit + 1)))
+    if len(found) <= limit and (wanted.fits_few or edge is not None):
+        far = unindexed(seen, wanted.dialect)
+        rest = [] if edge is None else [far < edge]
+        gathered = select(failures).where(*start, *rest, *wanted.at_once())
+        ordered = gathered.order_by(far.desc(), failures.c.id.desc())
+        found += as_records(Failure, conn.execute(ordered.limit(limit + 1 - len(found))))
     more = len(found) > limit
     return Page(found[:limit], encode_cursor(found[limit - 1].last_seen, found[limit - 1].id) if more else None)
+
+
+def _edge(conn: Connection, status: str | None, start: Sequence[ColumnElement[bool]]) -> datetime | None:
+    """When the last of the next 1,000 of the review status was seen; None where there are fewer."""
+    seen = failures.c.last_seen
+    ordered = select(seen).where(*start).order_by(seen.desc(), failures.c.id.desc()).offset(_NEAR).limit(1)
+    found: datetime | None = conn.execute(ordered.where(failures.c.status == status) if status else ordered).scalar()
+    return found
+
+
+def _list_ranked(conn: Connection, wanted: _Wanted, cursor: str | None, limit: int, sort: Sort) -> Page[Failure]:
+    """In an order that no index has. What a search fits is looked for among the first 1,000, else among all."""
+    start = decode_offset_cursor(cursor) if cursor else 0
+    found: list[Failure] = []
+    if wanted.filters.q and not wanted.fits_few:
+        ranked = select(*(failures.c[name] for name in ("id", "event_count", "last_seen", "regressed")))
+        first = ranked.where(*wanted.but_search()).order_by(*_ranking(failures, sort, wanted))
+        near = first.limit(_NEAR + start).subquery("near")
+        fitting = select(near.c.id).where(*matches(near.c.id, wanted.filters.q, wanted.dialect, each=True))
+        found = _part(conn, fitting.order_by(*_ranking(near, sort, wanted)), start, limit)
+    if len(found) <= limit:
+        gathered = select(failures.c.id).where(*wanted.at_once())
+        found = _part(conn, gathered.order_by(*_ranking(failures, sort, wanted)), start, limit)
+    return Page(found[:limit], encode_cursor(str(start + limit)) if len(found) > limit else None)
+
+
+def _rare_fact(conn: Connection, filters: FailureFilter) -> str | None:
+    """The column that has an index and a wanted value that few failures have. PostgreSQL knows that by itself."""
+    if conn.dialect.name == "postgresql":
+        return None
+    wanted: dict[str, ColumnElement[bool]] = {}
+    if filters.system:
+        wanted["system"] = _within(failures.c.system, filters.system, "sqlite")
+    if filters.cause:
+        wanted["cause"] = failures.c.cause == filters.cause
+    beyond = select(failures.c.id).offset(_FEW).limit(1)
+    return next((name for name, fits in wanted.items() if conn.execute(beyond.where(fits)).first() is None), None)
+
+
+def _part(conn: Connection, ordered: Select[str], start: int, limit: int) -> list[Failure]:
+    """One part of a list of ids, and one more if there is. Rows as wide as these take longer to sort than to find."""
+    ids = conn.execute(ordered.offset(start).limit(limit + 1)).scalars().all()
+    rows = as_records(Failure, conn.execute(select(failures).where(failures.c.id.in_(ids)))) if ids else []
+    by_id = {one.id: one for one in rows}
+    return [by_id[one] for one in ids if one in by_id]
+
+
+def _ranking(of: FromClause, sort: Sort, wanted: _Wanted) -> list[ColumnElement[Any]]:
+    rank = [of.c.event_count.desc()]
+    if sort == "priority":
+        rank = [of.c.regressed.desc(), _weight(of, wanted.dialect, wanted.now).desc()]
+    return [*rank, of.c.id.desc()]
 
 
 def _after(cursor: str) -> list[ColumnElement[bool]]:
@@ -131,13 +224,14 @@ def _after(cursor: str) -> list[ColumnElement[bool]]:
     return [failures.c.last_seen <= last_seen, or_(failures.c.last_seen < last_seen, later)]
 
 
-def _weight(dialect: str, now: datetime) -> ColumnElement[Any]:
+def _weight(of: FromClause, dialect: str, now: datetime) -> ColumnElement[Any]:
     """Events, divided by one more than the days since the last."""
     if dialect == "sqlite":
-        days: ColumnElement[Any] = func.julianday(now.isoformat()) - func.julianday(failures.c.last_seen)
-    else:
-        days = func.extract("epoch", now - failures.c.last_seen) / _DAY
-    return cast(failures.c.event_count, SQLFloat) / (1 + days)
+        today, seen = (func.julianday(moment, type_=SQLFloat) for moment in (now.isoformat(), of.c.last_seen))
+        return cast(of.c.event_count, SQLFloat) / (today - seen + 1.0)
+    # `extract`, and numbers that are not all of this type, would make PostgreSQL reckon with decimals.
+    seconds = func.date_part("epoch", now - of.c.last_seen, type_=SQLFloat)
+    return cast(of.c.event_count, SQLFloat) / (seconds / float(_DAY) + 1.0)
 
 
 def get_failure(conn: Connection, failure_id: str) -> Failure | None:
@@ -187,10 +281,11 @@ def counts_by_analysis(conn: Connection) -> dict[str, int]:
     return dict.fromkeys(ANALYSIS_STATES, 0) | dict(conn.execute(query).all())
 
 
-def counts_by_status(conn: Connection) -> dict[str, int]:
-    """How many failures are in each review status; every status is there."""
-    query = select(failures.c.status, func.count()).group_by(failures.c.status)
-    return dict.fromkeys(FAILURE_STATUSES, 0) | dict(conn.execute(query).all())
+def counts_by_status(conn: Connection, most: int | None = None) -> dict[str, int]:
+    """How many failures are in each review status, counted up to `most`; every status is there."""
+    each = (select(failures.c.id).where(failures.c.status == status).limit(most) for status in FAILURE_STATUSES)
+    row = conn.execute(select(*(select(func.count()).select_from(one.subquery()).scalar_subquery() for one in each)))
+    return dict(zip(FAILURE_STATUSES, row.one(), strict=True))
 
 
 def count_snoozed(conn: Connection) -> int:
@@ -222,29 +317,33 @@ def _awake(now: datetime) -> ColumnElement[bool]:
 
 
 def _conditions(
-    filters: FailureFilter, dialect: str, now: datetime, *, few: bool = False
+    filters: FailureFilter, dialect: str, now: datetime, *, by_index: str | None
 ) -> Sequence[ColumnElement[bool]]:
-    """What has to hold of a failure. `few`: the places are looked up first, not failure by failure."""
-    equal = ("status", "verdict", "cause", "producer", "confidence")
-    columns = {name: unindexed(failures.c[name], dialect) if few else failures.c[name] for name in equal}
-    conditions: list[ColumnElement[bool]] = [
-        columns[name] == getattr(filters, name) for name in equal if getattr(filters, name)
-    ]
+    """What has to hold of the failure itself. `by_index`: the one column whose index SQLite may use for it."""
+    columns = {
+        name: failures.c[name] if name == by_index else unindexed(failures.c[name], dialect)
+        for name in ("status", "verdict", "cause", "producer", "confidence", "system")
+    }
+    wanted = [(column, getattr(filters, name)) for name, column in columns.items() if name != "system"]
+    conditions: list[ColumnElement[bool]] = [column == value for column, value in wanted if value]
     if filters.system:
-        conditions.append(_within(filters.system))
+        conditions.append(_within(columns["system"], filters.system, dialect))
     if filters.resolved is not None:
         conditions.append(failures.c.resolved_at.is_not(None) if filters.resolved else failures.c.resolved_at.is_(None))
     if filters.snoozed is not None:
         conditions.append(_snoozed(now) if filters.snoozed else _awake(now))
-    conditions += matches(failures.c.id if few else unindexed(failures.c.id, dialect), filters.q or "", dialect)
-    return [*conditions, *_seen_at(filters, few=few)]
+    return conditions
 
 
-def _within(system: str) -> ColumnElement[bool]:
-    return or_(failures.c.system == system, failures.c.system.startswith(f"{system}.", autoescape=True))
+def _within(column: ColumnElement[Any], system: str, dialect: str) -> ColumnElement[bool]:
+    below = column.startswith(f"{system}.", autoescape=True)
+    if dialect == "sqlite":  # whose LIKE uses no index; `/` is the character after the dot
+        below = and_(column >= f"{system}.", column < f"{system}/")
+    return or_(column == system, below)
 
 
 def _seen_at(filters: FailureFilter, *, few: bool) -> Sequence[ColumnElement[bool]]:
+    """That it was seen at the places. `few`: these are looked up first, not failure by failure."""
     place: dict[str, Any] = {
         "service_name": filters.service,
         "environment": filters.environment,

@@ -36,7 +36,12 @@ class Failure(Record, table=True):
         Index(None, "system"),
         Index(None, "cause"),
         Index(None, "analysis_state", "id"),
-        Index(None, "snoozed_until", sqlite_where=_IS_SNOOZED, postgresql_where=_IS_SNOOZED),
+        Index(
+            None,
+            *("snoozed_until", "snoozed_at_count", "event_count"),
+            sqlite_where=_IS_SNOOZED,
+            postgresql_where=_IS_SNOOZED,
+        ),
     )
 
     id: str = Field(primary_key=True)

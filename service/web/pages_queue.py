@@ -13,7 +13,7 @@ from service.store.connections import list_connections
 from service.store.failures import FailureFilter, InvalidCursor, Page, count_snoozed, counts_by_status, list_failures
 from service.store.tables import Connection, Failure
 from service.web.notices import review_notice
-from service.web.pages import base_url, query_string, show_error, show_twinned, twinned
+from service.web.pages import base_url, is_twin, query_string, show_error, show_twinned, twinned
 from service.web.queue_filter import FILTERS, OPTIONS, SORT_WORDS, TABS, TYPED, QueueFilter, read_filter, value_words
 from service.web.queue_view import row_of
 from service.web.schema import Failure as FailureData
@@ -21,6 +21,7 @@ from service.web.services import Services, services_of
 
 router = APIRouter(include_in_schema=False)
 PAGE_SIZE = 25
+_MOST_COUNTED = 10_000
 _PLAIN: dict[str, tuple[str, ...]] = {
     "bearer": ("", '-H "Authorization: Bearer $WHYDENIED_SECRET"'),
     "url-token": ("?token=$WHYDENIED_SECRET",),
@@ -37,7 +38,7 @@ def show_queue(request: Request, services: Annotated[Services, Depends(services_
             page = list_failures(conn, stored_filter(wanted), cursor or None, PAGE_SIZE, wanted.sort)
         except InvalidCursor:
             return show_error(request, 400, "No such page", "The address of this page of the list is damaged.")
-        counts = _counts(conn)
+        counts = _counts(conn, exactly=is_twin(request))
         connections = list_connections(conn)
     waiting = counts["needs_review"]
     return show_twinned(
@@ -46,7 +47,7 @@ def show_queue(request: Request, services: Annotated[Services, Depends(services_
         _twin(page, counts),
         section="/",
         icon="mark-waiting.svg" if waiting else "mark.svg",
-        waiting=waiting,
+        waiting=_words(waiting) if waiting else "",
         notice=review_notice(request.query_params, on_queue=True),
         **_tabs(wanted, counts),
         **_filter_form(wanted, [one.name for one in connections]),
@@ -73,10 +74,20 @@ def stored_filter(wanted: QueueFilter) -> FailureFilter:
     )
 
 
-def _counts(conn: DatabaseConnection) -> dict[str, int]:
-    """How many failures each tab but the last has; what is snoozed needs no review now."""
-    counts, snoozed = counts_by_status(conn), count_snoozed(conn)
+def _counts(conn: DatabaseConnection, *, exactly: bool) -> dict[str, int]:
+    """How many failures each tab but the last has; what is snoozed needs no review now.
+
+    Unless `exactly`, a count that is more than `_MOST_COUNTED` says only that.
+    """
+    snoozed = count_snoozed(conn)
+    counts = counts_by_status(conn, None if exactly else _MOST_COUNTED + snoozed + 1)
     return counts | {"needs_review": counts["needs_review"] - snoozed, "snoozed": snoozed}
+
+
+def _words(*counts: int) -> str:
+    """The sum of counts: `9,120`, or `10,000+` where one of them is too high to be counted for a page."""
+    known = sum(min(count, _MOST_COUNTED) for count in counts)
+    return f"{known:,}{'+' if max(counts) > _MOST_COUNTED else ''}"
 
 
 def _twin(page: Page[Failure], counts: dict[str, int]) -> dict[str, Any]:
@@ -86,16 +97,16 @@ def _twin(page: Page[Failure], counts: dict[str, int]) -> dict[str, Any]:
 
 
 def _tabs(wanted: QueueFilter, counts: Mapping[str, int]) -> dict[str, Any]:
-    total = sum(counts.values())
     tabs = [
         {
             "word": word,
-            "count": counts.get(name, total),
+            "count": _words(counts[name]) if name in counts else _words(*counts.values()),
             "href": "/" + query_string(QueueFilter(name, wanted.values, wanted.sort).parameters()),
             "current": name == wanted.tab,
         }
         for name, word in TABS.items()
     ]
+    total = f"{_words(*counts.values())} {'failure' if sum(counts.values()) == 1 else 'failures'}"
     return {"tabs": tabs, "tab_word": TABS[wanted.tab], "total": total, "show_status": wanted.tab == "all"}
 
 

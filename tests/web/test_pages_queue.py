@@ -8,6 +8,7 @@ import pytest
 from service_site import Site, running_site
 
 from service.store.reviews import review
+from service.web import pages_queue
 
 TOO_MANY = {
     "verdict": "other",
@@ -64,6 +65,13 @@ def test_a_row_says_what_was_denied_to_whom_and_where(browser: httpx.Client) -> 
         "min ago",
     ):
         assert words in first
+
+
+def test_a_page_does_not_count_to_the_end(browser: httpx.Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pages_queue, "_MOST_COUNTED", 3)
+    assert re.findall(r"<b>([^<]*)</b></a>", browser.get("/").text) == ["3+", "0", "0", "0", "3+"]
+    assert "3+ failures so far" in browser.get("/?status=approved").text
+    assert browser.get("/queue.json").json()["counts"]["all"] == 4
 
 
 def test_a_row_without_an_answer_says_why(browser: httpx.Client) -> None:
