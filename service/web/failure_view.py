@@ -10,7 +10,7 @@ from service.store.requests import Call
 from service.store.tables import Activity, Analysis, Event, Failure, Review
 from service.web.answer_diff import Change, list_changes
 from service.web.chart import Chart, draw_bars
-from service.web.highlight import Segment, highlight_part
+from service.web.highlight import Segment, highlight_part, name_quotes
 from service.web.queue_view import (
     STATUS_WORDS,
     Progress,
@@ -57,6 +57,7 @@ _SECOND_DETAILS = {
         "or add a rule for this system."
     ),
 }
+_STACK_BYTES = 16_000
 _NO_TEXT = "(the event was deleted for its age)"
 
 
@@ -179,11 +180,11 @@ def failure_view(
         analysis_id=failure.current_analysis_id if answer else None,
         known_rule=known_rule,
         text=text,
-        text_segments=highlight_part(text or _NO_TEXT, answer.evidence if answer else ()),
+        text_segments=highlight_part(text or _NO_TEXT, name_quotes(answer)),
         stack=stack,
-        stack_segments=highlight_part(stack, ()),
+        stack_segments=highlight_part(stack, (), _STACK_BYTES),
         stack_lines=stack.count("\n") + 1,
-        events=[_occurrence(event) for event in events],
+        events=sorted(map(_occurrence, events), key=lambda one: one.time, reverse=True),
         more_events=failure.event_count > len(events),
         services=services,
         source=failure.connection,
@@ -201,7 +202,7 @@ def failure_view(
         ),
         snoozed=snooze_words(failure, now),
         may_reopen=failure.status != "needs_review" or failure.resolved_at is not None or is_snoozed(failure, now),
-        own_segments=highlight_part(own, ()),
+        own_segments=highlight_part(own, (), _STACK_BYTES),
         library_frames=library_frames,
         chart=draw_bars("by-day", f"Events received on each of the last {len(days)} days", "Day (UTC)", days, "events"),
         similar=[row_of(one, "", now) for one in similar],

@@ -6,18 +6,24 @@ bidirectional overrides, zero-width characters) become visible `⟨U+202E⟩` ma
 
 import re
 import unicodedata
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import groupby, pairwise
+from functools import lru_cache
+from itertools import accumulate, groupby, pairwise
 from typing import Literal
 
-from service.domain import Evidence
+from markupsafe import escape
+
+from service.domain import Answer, Evidence
 
 SegmentKind = Literal["plain", "mask", "invisible", "placeholder", "cut"]
 
 _MASK = re.compile(r"(\[redacted:[\w.-]{1,60}(?::[0-9a-f]{1,16})?\])")
 _INVISIBLE_CATEGORIES = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
 _SPAN_LIMIT = 50
+_CLAIMS = ("principal", "action", "resource", "cause", "system", "missing_permissions")
+_MASK_MARKUP, _INVISIBLE_MARKUP = 90, 45  # bytes of HTML around one
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,19 +56,50 @@ def highlight(text: str, evidence: Sequence[Evidence]) -> list[Segment]:
     return segments
 
 
-def highlight_part(text: str, evidence: Sequence[Evidence], limit: int = 20_000) -> list[Segment]:
-    """Like `highlight`; of a long text only `limit` characters around the first quote, and how many are left out."""
-    if len(text) <= limit:
+def highlight_part(text: str, evidence: Sequence[Evidence], limit: int = 24_000) -> list[Segment]:
+    """Like `highlight`; of a text over `limit` the part around the first quote, and how much is left out.
+
+    `limit` is in bytes of the page, where `<` takes four and an invisible character as many as its mark.
+    """
+    sums = _weigh(text)
+    if sums[-1] <= limit:
         return highlight(text, evidence)
-    first = min((span.start for span in evidence), default=0)
-    start = max(0, min(first - limit // 4, len(text) - limit))
+    first = min((span.start for span in evidence if span.start <= len(text)), default=0)
+    start = bisect_left(sums, min(sums[first] - limit // 4, sums[-1] - limit))
+    end = bisect_right(sums, sums[start] + limit) - 1
     moved = [
         span.model_copy(update={"start": span.start - start, "end": span.end - start})
         for span in evidence
-        if start <= span.start and span.end <= start + limit
+        if start <= span.start and span.end <= end
     ]
-    shown = highlight(text[start : start + limit], moved)
-    return [*_cut(start), *shown, *_cut(len(text) - start - limit)]
+    return [*_cut(start), *highlight(text[start:end], moved), *_cut(len(text) - end)]
+
+
+def _weigh(text: str) -> list[int]:
+    """How many bytes of a page the first 0, 1, 2, ... characters take at most."""
+    weights = [_weigh_character(character) for character in text]
+    for mask in _MASK.finditer(text):
+        weights[mask.start()] += _MASK_MARKUP
+    return list(accumulate(weights, initial=0))
+
+
+@lru_cache(4_096)
+def _weigh_character(character: str) -> int:
+    marked = mark_invisible(character)
+    return len(escape(marked).encode()) + (_INVISIBLE_MARKUP if marked != character else 0)
+
+
+def name_quotes(answer: Answer | None) -> list[Evidence]:
+    """The answer's quotes under names that readers know. What else a rule captured only belongs to the denial."""
+    named = {"principal": answer.principal, "action": answer.action, "resource": answer.resource} if answer else {}
+    known = {quote: field for field, quote in named.items() if quote}
+
+    def name(field: str, quote: str) -> str:
+        return field if field in _CLAIMS else known.get(quote, "denial")
+
+    return [
+        span.model_copy(update={"field": name(span.field, span.quote)}) for span in (answer.evidence if answer else ())
+    ]
 
 
 def mark_placeholders(content: str, placeholders: Sequence[str]) -> list[Segment]:

@@ -9,7 +9,7 @@ from fastapi.responses import Response
 
 from service.match.matcher import Matcher
 from service.match.why import NearMiss, explain_miss, nearest_by_words
-from service.web.highlight import highlight_part
+from service.web.highlight import highlight_part, name_quotes
 from service.web.pages import form_fields, query_string, show_twinned, twinned
 
 router = APIRouter(include_in_schema=False)
@@ -59,7 +59,7 @@ def _explained(request: Request, fields: Mapping[str, str]) -> Response:
         fields,
         answer=answer,
         known_rule=by.kind == "rule",
-        text_segments=highlight_part(clean, answer.evidence),
+        text_segments=highlight_part(clean, name_quotes(answer)),
         misses=list_misses(pipeline.matcher, clean, context) if fields.get("near") else None,
         link=f"/explain{query_string(link)}" if len(clean) <= LONGEST_LINK else None,
     )

@@ -34,6 +34,7 @@ from service.web.words import SNOOZES, file_extension
 router = APIRouter(include_in_schema=False)
 _Services = Annotated[Services, Depends(services_of)]
 _EVENTS_SHOWN = 20
+_PLACES_SHOWN = 1_000
 _LOOK_AHEAD = 25
 _SIMILAR_SHOWN, _DAYS_SHOWN = 6, 30
 _FILL = "fill-"
@@ -142,7 +143,7 @@ def load_view(conn: Connection, services: Services, failure_id: str) -> FailureV
     quoted = event_of(conn, analysis) if analysis else None
     firing = next((event for event in events if event.state == "firing"), None)
     source = quoted or firing or next(iter(events), None)
-    places, now = list_sightings(conn, failure_id), datetime.now(UTC)
+    places, now = list_sightings(conn, failure_id, _PLACES_SHOWN), datetime.now(UTC)
     return failure_view(
         failure,
         answer=answer,

@@ -1,6 +1,7 @@
 """The words pages use for the contract's closed lists, and for times, money and counts. Pure."""
 
 import re
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from connectors.base import Group
@@ -115,3 +116,30 @@ def dollars(cost: float | None) -> str:
 def plural(count: int, noun: str, plural_noun: str | None = None) -> str:
     """`1 event`, `2 events`, `1,204 events`."""
     return f"{count:,} {noun if count == 1 else plural_noun or noun + 's'}"
+
+
+def short(text: str, length: int) -> str:
+    """The text in `length` characters: of a long one its start and its telling end."""
+    return text if len(text) <= length else f"{text[: length // 3]}…{text[length // 3 + 1 - length :]}"
+
+
+def short_url(url: str) -> str:
+    """An address as the text of a link, without its scheme."""
+    return short(re.sub(r"^https?://", "", url), 64)
+
+
+def some(names: Sequence[str], most: int = 12) -> str:
+    """The first names in one line, and how many more there are; `not named` for none."""
+    more = f" and {len(names) - most:,} more" if len(names) > most else ""
+    return ", ".join(short(name, 90) for name in names[:most]) + more or "not named"
+
+
+def step_parts(step: str) -> tuple[str, str]:
+    """The first word of one of the four steps, which the eye looks for, and the rest."""
+    lead = re.match(r"(?:Required|Held|Change|Test):", step)
+    return (lead[0], step[lead.end() :]) if lead else ("", step)
+
+
+def is_extra(title: str) -> bool:
+    """Whether an artifact is an option, or another one in another form: not what to copy first."""
+    return title.startswith("Optional") or title.endswith(", as Terraform")

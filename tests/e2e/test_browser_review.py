@@ -179,12 +179,16 @@ def test_signing_in_works_over_plain_http_on_a_name_of_the_network(site: Site, o
 
 def test_a_command_follows_what_is_typed_and_refuses_what_is_unsafe(site: Site, open_page: Open) -> None:
     stored = site.seed(next(NUMBERS), answer={})
-    page = open_page(f"/failures/{stored.failure_id}")
+    page = open_page(f"/failures/{stored.failure_id}", permissions=["clipboard-read", "clipboard-write"])
     page.get_by_label("SCHEMA_NAME").fill("Sales")
+    page.get_by_role("button", name="Copy Grant on the table").click()
+    expect(page.get_by_role("button", name="Copied")).to_be_visible()
+    assert page.evaluate("navigator.clipboard.readText()") == 'GRANT SELECT ON "Sales".orders TO billing_app;'
     expect(page.locator("#artifact-1")).to_have_text('GRANT SELECT ON "Sales".orders TO billing_app;')
     page.get_by_label("SCHEMA_NAME").fill("a\\b")
     expect(page.get_by_text("a backslash is not safe in SQL.")).to_be_visible()
-    expect(page.locator("#artifact-1")).to_have_text('GRANT SELECT ON "Sales".orders TO billing_app;')
+    expect(page.locator("#artifact-1")).to_have_text("GRANT SELECT ON SCHEMA_NAME.orders TO billing_app;")
+    expect(page.locator("#artifact-1 .placeholder")).to_have_text("SCHEMA_NAME")
 
 
 @pytest.mark.parametrize("script", [True, False], ids=["script", "no-script"])

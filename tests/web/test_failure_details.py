@@ -8,12 +8,14 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
+from ruamel.yaml import YAML
 from service_site import Site
 
 from service.domain import Artifact, ArtifactKind
 from service.store.occurrences import count_by_day
 from service.web.chart import HEIGHT, draw_bars
 from service.web.filling import UnsafeValue, fill
+from service.web.pages import STATIC_FOLDER
 from service.web.stack import own_frames
 
 VALUES = st.text(st.characters(min_codepoint=32, max_codepoint=1000), min_size=1, max_size=40)
@@ -55,6 +57,45 @@ def test_a_value_stays_one_name_of_sql(value: str) -> None:
         assert statement is None or database.execute(statement).fetchone() == (f"a {value}",)
 
 
+@given(VALUES | st.from_regex(r"[0-9xe.:]{1,5}", fullmatch=True))
+def test_a_value_stays_one_string_of_yaml(value: str) -> None:
+    for content in (
+        "a: NAME",
+        "a: 'b NAME'",
+        'a: "b NAME"',
+        "a: [x, 'NAME']",
+        "{a: don't, b: NAME}",
+        "a: b # it's NAME",
+    ):
+        manifest = filled(ArtifactKind.MANIFEST, content, value)
+        if manifest is not None and not value.isdecimal():
+            expected = json.dumps(YAML(typ="safe").load(content)).replace("NAME", json.dumps(value)[1:-1])
+            assert YAML(typ="safe").load(manifest) == json.loads(expected)
+
+
+@pytest.mark.parametrize(
+    ("word", "system", "value", "expected"),
+    [
+        ("PRIVILEGE", "postgresql", "SELECT, INSERT", "SELECT, INSERT"),
+        ("PRIVILEGE", "postgresql", "SELECT ON u TO eve", None),
+        ("TABLE_NAME", "postgresql", "Sales.orders", '"Sales".orders'),
+        ("TABLE_NAME", "sqlserver", "x] TO eve; --", "[x]] TO eve; --]"),
+        ("TABLE_NAME", "gcp.bigquery", "x` TO eve", None),
+        ("LOWER_PORT", "oracle", "8080", "8080"),
+        ("LOWER_PORT", "oracle", "1; x", '"1; x"'),
+    ],
+)
+def test_a_value_of_sql_is_what_its_placeholder_is_called(
+    word: str, system: str, value: str, expected: str | None
+) -> None:
+    one = Artifact(kind=ArtifactKind.SQL, title="t", content=f"a {word} b", placeholders=(word,), apply="x")
+    if expected is None:
+        with pytest.raises(UnsafeValue):
+            fill(one, {word: value}, system)
+    else:
+        assert fill(one, {word: value}, system) == f"a {expected} b"
+
+
 @pytest.mark.parametrize(
     ("kind", "content", "value", "expected"),
     [
@@ -75,6 +116,19 @@ def test_a_value_stays_one_name_of_sql(value: str) -> None:
         (ArtifactKind.SHELL, "cat <<E\nNAME\nE", "$(id)", None),
         (ArtifactKind.SHELL, "run NAME", "a\nb", None),
         (ArtifactKind.SHELL, "run THE_NAME NAME", "x", "run THE_NAME x"),
+        (ArtifactKind.SHELL, 'run "$(get "NAME")"', "$(id)", None),
+        (ArtifactKind.SHELL, "# it's so\nrun 'NAME'", "$(id)", None),
+        (ArtifactKind.SHELL, "run $'a\\'b' 'c' NAME", "`id`", None),
+        (ArtifactKind.SHELL, "# it's so\nrun NAME", "$(id)", "# it's so\nrun '$(id)'"),
+        (ArtifactKind.SQL, "DO $$ GRANT a TO NAME; $$", "x$$; DROP TABLE t; --", None),
+        (ArtifactKind.SQL, "GRANT a ON [NAME]", "x]; DROP TABLE t; --", None),
+        (ArtifactKind.SQL, "/* for NAME */ GRANT a", "*/ DROP TABLE t; --", None),
+        (ArtifactKind.SQL, "-- don't\nGRANT a TO NAME", "b c", '-- don\'t\nGRANT a TO "b c"'),
+        (ArtifactKind.SQL, "SELECT 'a\nNAME'", "b'; DROP TABLE t", "SELECT 'a\nb''; DROP TABLE t'"),
+        (ArtifactKind.MANIFEST, "{a: don't, b: NAME}", "x, admin: true", None),
+        (ArtifactKind.MANIFEST, 'run: |\n  echo "NAME"', "$(id)", None),
+        (ArtifactKind.MANIFEST, "name: app-NAME", "no", "name: app-no"),
+        (ArtifactKind.MANIFEST, "name: NAME # it's", "no", 'name: "no" # it\'s'),
     ],
 )
 def test_what_cannot_be_quoted_safely_is_refused(
@@ -141,3 +195,16 @@ def test_events_are_counted_by_day_and_similar_failures_are_linked(api_site: Sit
     assert f'<a href="/failures/{other.failure_id}">' in page
     assert "ann_app, bob_app" in page
     assert 'style="' not in page
+
+
+@pytest.mark.parametrize("text", ['<"' * 32_000, "a\u202e" * 32_000, "[redacted:api_key:3f9c]" * 2_700])
+def test_the_heaviest_failure_stays_a_light_page(api_site: Site, text: str) -> None:
+    for number in range(40):
+        event = {"service_name": f"{number} {text[:300]}", "environment": text[:300], "stacktrace": f"at {text}"}
+        url = f"https://monitor.example.com/{'x' * 2_000}"
+        stored = api_site.seed(number, text, answer={}, fingerprint=f"heavy {text[:9]}", id=f"{text[:9]}{number}",
+                               url=url, **event)  # fmt: skip
+    page = api_site.browser().get(f"/failures/{stored.failure_id}").text
+    files = sum((STATIC_FOLDER / name).stat().st_size for name in ("app.css", "app.js", "mark.svg"))
+    assert "28 more" in page
+    assert len(page.encode()) + files < 150_000

@@ -3,9 +3,18 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from service_site import make_answer
 
 from service.domain import Evidence
-from service.web.highlight import Segment, highlight, highlight_part, is_invisible, mark_invisible, mark_placeholders
+from service.web.highlight import (
+    Segment,
+    highlight,
+    highlight_part,
+    is_invisible,
+    mark_invisible,
+    mark_placeholders,
+    name_quotes,
+)
 
 TEXT = 'User "ana" cannot list pods'
 
@@ -71,3 +80,19 @@ def test_segments_join_to_the_whole_visible_text(text: str, bounds: list[tuple[i
     assert not any(is_invisible(character) for character in joined)
     if "\r" not in text:
         assert joined == mark_invisible(text)
+
+
+def test_quotes_have_the_names_that_readers_know() -> None:
+    text = 'User "ana" may not list pods in shop'
+    fields = {"who": "ana", "verb": "list", "resource": "pods", "where": "shop"}
+    answer = make_answer(text, {"id": "x", "principal": "ana", "action": "list", "resource": "pods",
+                                "evidence": [span(quote, field, text) for field, quote in fields.items()]})  # fmt: skip
+    assert [one.field for one in name_quotes(answer)] == ["principal", "action", "resource", "denial"]
+    assert name_quotes(None) == []
+
+
+@pytest.mark.parametrize("text", ['"' * 999, "a\u202e" * 500, "[redacted:api_key:3f9c] " * 50])
+def test_what_is_heavy_on_a_page_is_cut_short(text: str) -> None:
+    shown = highlight_part(text, [], limit=400)
+    assert 10 < sum(len(one.text) for one in shown[:-1]) <= 400
+    assert shown[-1].kind == "cut"

@@ -18,6 +18,7 @@
 
   const copy = async (button) => {
     const words = button.innerHTML;
+    await fillNow();
     await navigator.clipboard.writeText(document.getElementById(button.dataset.copy).textContent);
     button.textContent = "Copied";
     setTimeout(() => { button.innerHTML = words; }, 1500);
@@ -30,23 +31,44 @@
     else if (button) { localStorage.keys = keysOn() ? "off" : "on"; showKeys(); }
   });
 
-  const fill = async (form) => {
-    const address = `${form.dataset.fill}?${new URLSearchParams(new FormData(form))}`;
-    const reply = await fetch(address).catch(() => null);
-    if (!reply || (!reply.ok && reply.status !== 422)) return;
-    const words = await reply.text(), fault = form.querySelector(".error");
-    fault.hidden = reply.ok;
-    fault.textContent = reply.ok ? "" : words;
-    if (!reply.ok) return;
-    document.getElementById(form.dataset.target).textContent = words.trimEnd();
-    form.closest(".box").querySelector("a[download]").href = address;
+  const ask = (address) => fetch(address).catch(() => null);
+  const quote = (name) => name.replace(/[.*+?^${}()|[\]\\]/g, "\\$&");
+  const show = (code, words, open) => {
+    const pattern = open.length ? new RegExp(`(?<![A-Za-z0-9_])(${open.map(quote).join("|")})(?![A-Za-z0-9_])`) : /$^/;
+    code.replaceChildren(...words.trimEnd().split(pattern).map((part, at) => {
+      if (at % 2 === 0) return part;
+      return Object.assign(document.createElement("span"), { className: "placeholder", textContent: part });
+    }));
   };
-  let filling = null;
+  const fill = async (form) => {
+    const place = form.dataset.fill, fault = form.querySelector(".error"), inputs = all("input", form);
+    const address = form.dataset.asked = `${place}?${new URLSearchParams(new FormData(form))}`;
+    const reply = await ask(address), refused = reply?.status === 422;
+    const told = refused ? await reply.text() : "The service does not answer; the text is not as you typed.";
+    const whole = refused ? await ask(place) : reply;
+    const words = whole?.ok && await whole.text();
+    if (form.dataset.asked !== address) return;
+    fault.hidden = Boolean(reply?.ok);
+    fault.textContent = fault.hidden ? "" : told;
+    if (!words) return;
+    const open = inputs.filter((input) => refused || !input.value).map((input) => input.name.replace("fill-", ""));
+    show(document.getElementById(form.dataset.target), words, open);
+    form.closest(".box").querySelector("a[download]").href = refused ? place : address;
+  };
+  let timer = 0, waiting = null, filled = null;
+  const fillNow = () => {
+    clearTimeout(timer);
+    if (waiting) filled = fill(waiting);
+    waiting = null;
+    return filled;
+  };
   document.addEventListener("input", (event) => {
     const form = event.target.closest("[data-fill]");
     if (!form) return;
-    clearTimeout(filling);
-    filling = setTimeout(() => fill(form), 150);
+    if (waiting !== form) fillNow();
+    waiting = form;
+    clearTimeout(timer);
+    timer = setTimeout(fillNow, 150);
   });
 
   const keysOn = () => localStorage.keys !== "off";
