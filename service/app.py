@@ -36,6 +36,7 @@ from service.settings import Settings
 from service.shown_settings import show_settings
 from service.store import connections
 from service.store.access import preset_api_key
+from service.store.checkpoint import checkpoint_for_ever
 from service.store.engine import migrate, open_engine
 from service.store.failures import counts_by_analysis, counts_by_status
 from service.store.limits import Limits as DeliveryLimits
@@ -57,7 +58,7 @@ from service.web.public_keys import PublicKeys
 from service.web.refusals import Refusals
 from service.web.security import Shield
 from service.web.services import ModelSetup, Services
-from service.web.sign_in import SignIn
+from service.web.sign_in import SessionTimes, SignIn
 from service.web.static_files import PageFiles
 from service.web.waiting_room import WaitingRoom
 from service.worker import Worker
@@ -206,7 +207,9 @@ def _build(settings: Settings, engine: Engine, sweep_seconds: float) -> tuple[Se
         sign_in=SignIn(
             engine,
             keyring,
-            session_hours=settings.session_hours,
+            lasts=SessionTimes(settings.session_hours, settings.session_idle_hours),
+            takes_passwords=settings.password_sign_in,
+            count=metrics.count_sign_in,
             secure_cookies=settings.cookies_are_secure,
             path=prefix_of(settings.public_url),
         ),
@@ -319,6 +322,7 @@ def _lifespan(
             asyncio.create_task(services.refusals.write_for_ever()),
             asyncio.create_task(services.gate.count_for_ever()),
             asyncio.create_task(count_events(services.engine)),
+            asyncio.create_task(checkpoint_for_ever(services.engine)),
         ]
         if pulling is not None:
             tasks.append(asyncio.create_task(pulling.run()))

@@ -132,10 +132,11 @@ def _open_sqlite(url: URL, busy_timeout: float) -> Engine:
     return engine
 
 
-# An event fills most of a 4 KiB page, so that a batch wrote a hundred; larger pages hold several. Copying the log back
-# into the file costs two more flushes, and at SQLite's 4 MB it came after every sixth batch.
+# An event fills most of a 4 KiB page, so that a batch wrote a hundred; larger pages hold several.
 _PAGE_BYTES = 16_384
-_CHECKPOINT_PAGES = 4_000
+_CHECKPOINT_PAGES = (
+    16_000  # A running service copies the log much earlier, see `checkpoint`; this is for when it cannot.
+)
 
 
 def _make_private(file: Path) -> None:
