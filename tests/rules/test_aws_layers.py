@@ -7,10 +7,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import pytest
+from shipped_rules import MATCHER
 
 from service.domain import Cause
 from service.match.matcher import Matcher
-from service.rules.load import default_folder, load_packs
 
 
 @dataclass(frozen=True)
@@ -302,9 +302,9 @@ BARE: dict[str, str] = {
 }
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def matcher() -> Matcher:
-    return Matcher(load_packs(default_folder()))
+    return MATCHER
 
 
 @pytest.mark.parametrize("reason", REASONS)

@@ -2,12 +2,11 @@
 
 from pathlib import Path
 
-from service.domain import Verdict
-from service.match.matcher import Matcher
-from service.match.tidy import tidy
-from service.rules.load import default_folder, load_packs
+from shipped_rules import MATCHER
 
-MATCHER = Matcher(load_packs(default_folder()))
+from service.domain import Verdict
+from service.match.tidy import tidy
+
 LINES = (Path(__file__).parent / "corpus" / "services.txt").read_text().splitlines()
 MOST_ANSWERED = 0.01
 

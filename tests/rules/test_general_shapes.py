@@ -8,13 +8,13 @@ import json
 from collections.abc import Callable, Iterator
 
 import pytest
+from shipped_rules import MATCHER
 
 from service.domain import Verdict
 from service.match.matcher import Matcher
 from service.render import MISSING
-from service.rules.load import default_folder, load_packs
 
-MATCHER = Matcher([pack for pack in load_packs(default_folder()) if pack.layer == "general"])
+GENERAL = Matcher([pack for pack in MATCHER.packs if pack.layer == "general"])
 
 THINGS = ("batch", "voucher", "ledger", "warehouse", "shift plan")
 DEEDS = ("delete", "view", "edit", "approve", "export")
@@ -172,7 +172,7 @@ def filled(sentences: list[str]) -> Iterator[str]:
 def read_otherwise(sentences: list[str], carriers: dict[str, Callable[[str], str]], verdict: Verdict) -> list[str]:
     """The carried sentences that get another verdict, or none."""
     texts = [carry(sentence) for sentence in filled(sentences) for carry in carriers.values()]
-    return [text for text in texts if (match := MATCHER.match(text, {})) is None or match.verdict is not verdict]
+    return [text for text in texts if (match := GENERAL.match(text, {})) is None or match.verdict is not verdict]
 
 
 @pytest.mark.parametrize("carriers", [NEUTRAL, SAYS_403], ids=["neutral", "says 403"])
@@ -206,21 +206,21 @@ def test_a_defect_is_no_missing_right() -> None:
 )
 def test_the_status_alone_decides_where_the_body_says_nothing(status: int, verdict: Verdict) -> None:
     body = '{"detail":"batch 7 is in another ledger"}'
-    match = MATCHER.match(body, {"http_status": status})
+    match = GENERAL.match(body, {"http_status": status})
     assert match is not None
     assert match.verdict is verdict
-    assert MATCHER.match(body, {}) is None
+    assert GENERAL.match(body, {}) is None
 
 
 def test_nothing_that_the_text_left_out_shows_in_an_answer() -> None:
     texts = [*filled(REFUSALS)]
     texts += ['401 {"error":"insufficient_scope"}', "Token is missing required scope"]
-    answers = {text: match.answer("a").model_dump_json() for text in texts if (match := MATCHER.match(text, {}))}
+    answers = {text: match.answer("a").model_dump_json() for text in texts if (match := GENERAL.match(text, {}))}
     assert [text for text, answer in answers.items() if MISSING in answer] == []
     assert len(answers) == len(texts)
 
 
 def test_a_general_answer_is_never_sure_and_never_grants() -> None:
-    answers = [match.answer("a") for text in filled(REFUSALS) if (match := MATCHER.match(text, {}))]
+    answers = [match.answer("a") for text in filled(REFUSALS) if (match := GENERAL.match(text, {}))]
     assert {answer.confidence for answer in answers} == {"likely"}
     assert [answer for answer in answers if answer.fix and answer.fix.artifacts] == []

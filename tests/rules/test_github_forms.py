@@ -5,12 +5,9 @@ from collections.abc import Callable
 
 import pytest
 from ruamel.yaml import YAML
+from shipped_rules import MATCHER
 
 from service.domain import Answer, Cause, Verdict
-from service.match.matcher import Matcher
-from service.rules.load import default_folder, load_packs
-
-MATCHER = Matcher(load_packs(default_folder()))
 
 
 def explain(text: str) -> Answer:

@@ -8,12 +8,9 @@ from dataclasses import dataclass
 
 import pytest
 from ruamel.yaml import YAML
+from shipped_rules import MATCHER
 
 from service.domain import Answer, ArtifactKind, Cause, Verdict
-from service.match.matcher import Matcher
-from service.rules.load import default_folder, load_packs
-
-MATCHER = Matcher(load_packs(default_folder()))
 
 
 def explain(text: str) -> Answer:

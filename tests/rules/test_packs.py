@@ -4,14 +4,13 @@ import json
 from pathlib import Path
 
 import pytest
+from shipped_rules import MATCHER
 
 from service.match.check import Finding, check_rules, read_clean_texts
-from service.match.matcher import Matcher
-from service.rules.load import default_folder, load_packs
+from service.rules.load import default_folder
 from service.rules.model import Pack
 
 pytestmark = pytest.mark.timeout(300)  # every rule of every pack at once
-MATCHER = Matcher(load_packs(default_folder()))
 CLEAN = read_clean_texts(Path(__file__).parent / "corpus")
 
 
