@@ -94,6 +94,12 @@ class Metrics:
             ["connection", "outcome"],
             registry=registry,
         )
+        self.sign_ins = Counter(
+            "whydenied_sign_ins_total",
+            "Sign-ins of people by way (password or provider); outcome is ok, refused or braked.",
+            ["way", "outcome"],
+            registry=registry,
+        )
         self.llm_calls = Counter(
             "whydenied_llm_calls_total", "LLM calls by model and outcome.", ["model", "outcome"], registry=registry
         )
@@ -152,6 +158,10 @@ class Metrics:
     def count_text(self, connection: str, outcome: str) -> None:
         """Count a delivery whose text was asked for."""
         self.texts_asked_for.labels(connection, outcome).inc()
+
+    def count_sign_in(self, way: str, outcome: str) -> None:
+        """Count one sign-in, or one that was refused."""
+        self.sign_ins.labels(way, outcome).inc()
 
     def count_passed_over(self, connection: str, count: int) -> None:
         """Count records that look like no failure."""

@@ -104,6 +104,10 @@ class Settings(BaseSettings):
         None, ge=1, description="Days that events are kept; failures, answers and reviews stay. Default: for ever."
     )
     session_hours: int = Field(12, ge=1, le=24 * 30, description="Hours until a sign-in ends.")
+    session_idle_hours: int = Field(4, ge=1, le=24 * 30, description="Hours without opening a page until it ends.")
+    password_sign_in: bool = Field(
+        True, description="Let people sign in with passwords. If no, the OpenID Connect provider alone does."
+    )
     secure_cookies: bool | None = Field(
         None, description="Send the session cookie over HTTPS only. Default: yes when the public URL is https."
     )
@@ -166,6 +170,8 @@ class Settings(BaseSettings):
             self._read_file(name)
         if self.llm_models is not None and (self.llm_api_key or self.llm_model or self.llm_base_url):
             raise ValueError(f"set {PREFIX}LLM_MODELS or the key, model and base URL of one model, not both")
+        if not self.password_sign_in and not self.oidc_issuer:
+            raise ValueError(f"{PREFIX}PASSWORD_SIGN_IN=false needs {PREFIX}OIDC_ISSUER: nobody could sign in")
         _at_least(self.secret_key, 32, "secret_key")
         _at_least(self.admin_api_key, 12, "admin_api_key")
         return self

@@ -83,12 +83,14 @@ def find_api_key(conn: Connection, token: str) -> ApiKey | None:
     return None if key is None or _is_over(key.expires_at) else key
 
 
-def note_seen(engine: Engine, session: Session) -> None:
-    """Remember that the session was used; written once a minute at most."""
+def note_seen(engine: Engine, session: Session, lifetime: timedelta, idle: timedelta) -> None:
+    """Remember that the session was used, and let it last `idle` longer, `lifetime` in all; once a minute at most."""
     now = datetime.now(UTC)
     if session.last_seen_at is None or now - session.last_seen_at >= _USE_PRECISION:
+        until = min(session.created_at + lifetime, now + idle)
         with engine.begin() as conn:
-            conn.execute(update(sessions).where(sessions.c.id == session.id).values(last_seen_at=now))
+            values = {"last_seen_at": now, "expires_at": until}
+            conn.execute(update(sessions).where(sessions.c.id == session.id).values(values))
 
 
 def note_use(engine: Engine, key: ApiKey) -> None:

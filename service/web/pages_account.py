@@ -75,7 +75,7 @@ def _page(
         status=status,
         caller=caller,
         role=account.role if account else None,
-        has_password=bool(account and account.password_hash),
+        has_password=bool(account and account.password_hash and services.sign_in.takes_passwords),
         sessions=load_sessions(services, caller, everybody=False),
         errors=errors or {},
         fields={},

@@ -109,7 +109,5 @@ def _accounts(
     given = {"fields": {"role": "reviewer"}, "errors": {}, "notice": None, "made": made, **values}
     provider = services.provider
     sets_roles = provider.client.name if provider and provider.client.admission.roles else None
-    accounts = get_accounts(services)
-    return show(
-        request, "accounts.html", status=status, section="/settings", accounts=accounts, sets_roles=sets_roles, **given
-    )
+    given |= {"accounts": get_accounts(services), "takes_passwords": services.sign_in.takes_passwords}
+    return show(request, "accounts.html", status=status, section="/settings", sets_roles=sets_roles, **given)

@@ -35,7 +35,8 @@ def login_page(
 ) -> HTMLResponse:
     """The sign-in page, with what went wrong and the provider where there is one."""
     values = {"error": error, "next": target, "email": email, "signed_out": signed_out}
-    return show(request, "login.html", status=status, provider=_provider_name(services), **values)
+    values |= {"provider": _provider_name(services), "takes_passwords": services.sign_in.takes_passwords}
+    return show(request, "login.html", status=status, **values)
 
 
 @router.post("/login")

@@ -5,6 +5,7 @@ and so is every tenth refusal in a row; each single one is in the service's log.
 """
 
 import secrets
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
@@ -49,14 +50,35 @@ def browser_of(request: Request) -> Browser:
     return Browser(address, request.headers.get("user-agent", "")[:300])
 
 
+class SessionTimes:
+    """How long a session lasts: `hours` in all, and `idle_hours` without a page that somebody opened."""
+
+    def __init__(self, hours: int, idle_hours: int) -> None:
+        self.lifetime = timedelta(hours=hours)
+        self.idle = min(self.lifetime, timedelta(hours=idle_hours))
+
+
 class SignIn:
-    """The sign-in of one application. `cookie` is the name of its cookie; `path` is where the application lives."""
+    """The sign-in of one application. `cookie` is the name of its cookie; `path` is where the application lives.
+
+    `count` gets the way and the outcome of each attempt.
+    """
 
     def __init__(
-        self, engine: Engine, keyring: Keyring, *, session_hours: int, secure_cookies: bool, path: str = ""
+        self,
+        engine: Engine,
+        keyring: Keyring,
+        *,
+        lasts: SessionTimes,
+        takes_passwords: bool,
+        secure_cookies: bool,
+        count: Callable[[str, str], None],
+        path: str = "",
     ) -> None:
         self._engine = engine
-        self._lifetime = timedelta(hours=session_hours)
+        self._lasts = lasts
+        self.takes_passwords = takes_passwords
+        self._count = count
         self._secure = secure_cookies
         self._path = path
         self._attempts = AttemptLimit()
@@ -70,16 +92,18 @@ class SignIn:
         return "-".join(filter(None, (f"{bound}whydenied", purpose)))
 
     def open_setup_token(self) -> str | None:
-        """The token that makes the first account; None once there is one."""
-        if not self._is_set_up:
+        """The token that makes the first account; None once there is one, and where passwords are switched off."""
+        if self.takes_passwords and not self._is_set_up:
             with self._engine.connect() as conn:
                 self._is_set_up = access.count_accounts(conn) > 0
-        return None if self._is_set_up else self._setup_token
+        return None if self._is_set_up or not self.takes_passwords else self._setup_token
 
     def sign_in(self, email: str, password: str, browser: Browser) -> str:
         """A session token. Raises `SignInRefused`, in the same words for a wrong name and a wrong password."""
+        self._check_passwords()
         keys = (f"account {email.casefold()}", f"address {browser.address}")
         if wait := self._attempts.wait(*keys):
+            self._count("password", "braked")
             raise SignInRefused(f"Too many attempts failed. Try again in {wait // 60 + 1} min.", wait)
         with self._engine.connect() as conn:
             account = access.find_account(conn, email)
@@ -87,22 +111,31 @@ class SignIn:
             self._note_failure(browser, account, *keys)
             raise SignInRefused("The e-mail or the password is wrong.")
         with self._engine.begin() as conn:
-            return self._open(conn, account, browser)
+            token = self._open(conn, account, browser)
+        self._count("password", "ok")
+        return token
+
+    def _check_passwords(self) -> None:
+        if not self.takes_passwords:
+            raise SignInRefused("Passwords are switched off here. Sign in with the provider.")
 
     def let_in(self, person: Person, browser: Browser, issuer: str) -> str:
         """A session token for whom a provider vouches. Raises `NotAdmitted`."""
         with self._engine.begin() as conn:
-            return self._open(conn, admit(conn, person), browser, issuer)
+            token = self._open(conn, admit(conn, person), browser, issuer)
+        self._count("provider", "ok")
+        return token
 
     def _open(self, conn: Connection, account: Account, browser: Browser, issuer: str | None = None) -> str:
         how = f"by {issuer or 'password'} from {browser.address}"
         note_activity(conn, account.username, "signed in", how, note=browser.user_agent or None)
         about = {"address": browser.address, "user_agent": browser.user_agent, "issuer": issuer}
-        return access.open_session(conn, account.id, self._lifetime, **about)
+        return access.open_session(conn, account.id, self._lasts.idle, **about)
 
     def _note_failure(self, browser: Browser, account: Account | None, *keys: str) -> None:
         """Count it. The one that closes the brake on an account is for the audit log."""
         self._attempts.note_failure(*keys)
+        self._count("password", "refused")
         log.warning("sign-in refused", address=browser.address, reason="wrong e-mail or password")
         if account is not None and self._attempts.wait(keys[0]):
             subject = f"{account.username} from {browser.address}"
@@ -118,6 +151,7 @@ class SignIn:
         """Remember that a sign-in with a provider failed."""
         address = browser_of(request).address
         self._attempts.note_failure(f"address {address}")
+        self._count("provider", "refused")
         log.warning("sign-in refused", address=address, reason=reason)
 
     def make_first_account(self, token: str, email: str, password: str, browser: Browser) -> str:
@@ -126,7 +160,7 @@ class SignIn:
         if not access.is_email(email):
             raise SignInRefused("That is no e-mail address.")
         try:
-            hashed = hash_password(password)
+            hashed = hash_password(password, email)
             with self._engine.begin() as conn:
                 account = access.create_first_account(conn, email, hashed)
                 note_activity(conn, account.username, "made the account", f"{account.username}: admin, the first one")
@@ -152,6 +186,7 @@ class SignIn:
 
         Raises `SignInRefused`, `WeakPassword`.
         """
+        self._check_passwords()
         keys = (f"account {email.casefold()}", f"address {browser.address}")
         if wait := self._attempts.wait(*keys):
             raise SignInRefused(f"Too many attempts failed. Try again in {wait // 60 + 1} min.", wait)
@@ -160,7 +195,7 @@ class SignIn:
         if account is None or not is_password(old, account.password_hash):
             self._note_failure(browser, account, *keys)
             raise SignInRefused("The present password is wrong.")
-        hashed = hash_password(new)
+        hashed = hash_password(new, email)
         with self._engine.begin() as conn:
             access.change_account(conn, account.id, password_hash=hashed)
             note_activity(conn, account.username, "changed the password", "all sessions ended")
@@ -176,8 +211,9 @@ class SignIn:
             account = access.get_account(conn, session.account_id) if session else None
         if session is None or account is None:
             return None
-        with suppress(SQLAlchemyError):  # a database that is busy writing must not refuse a reader
-            access.note_seen(self._engine, session)
+        if request.headers.get("sec-fetch-dest") != "empty":  # a page that asks for itself is nobody who reads it
+            with suppress(SQLAlchemyError):  # a database that is busy writing must not refuse a reader
+                access.note_seen(self._engine, session, self._lasts.lifetime, self._lasts.idle)
         return session, account
 
     def sign_out(self, request: Request) -> str | None:
@@ -193,7 +229,7 @@ class SignIn:
 
     def remember(self, response: Response, token: str) -> None:
         """Put the session into the browser."""
-        self.put_cookie(response, "", token, int(self._lifetime.total_seconds()))
+        self.put_cookie(response, "", token, int(self._lasts.lifetime.total_seconds()))
 
     def forget(self, response: Response) -> None:
         """Take the session out of the browser."""

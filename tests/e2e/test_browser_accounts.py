@@ -30,7 +30,7 @@ def test_the_provider_signs_in_and_out_again(open_page: Callable[..., Page], sit
     page.get_by_role("link", name="Sign in with Example Login").click()
     expect(page).to_have_url(f"{site.url}/rules?q=table")
     page.get_by_role("link", name="eva@example.com").click()
-    expect(page.get_by_text("You have none: your provider signs you in.")).to_be_visible()
+    expect(page.get_by_text("You have none here: your provider signs you in.")).to_be_visible()
     expect(page.get_by_role("cell", name=provider.issuer)).to_be_visible()
     page.get_by_role("button", name="Sign out", exact=True).click()
     page.get_by_role("link", name="Sign out of Example Login too").click()

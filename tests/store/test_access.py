@@ -158,6 +158,21 @@ def test_a_session_lasts_until_it_is_over_closed_or_its_account_is(engine: Engin
         assert access.find_account(conn, "ann") is None
 
 
+@pytest.mark.parametrize(("lifetime", "lasts"), [(12, 4), (2, 2)])
+def test_a_session_in_use_lasts_on_but_not_for_ever(engine: Engine, lifetime: int, lasts: int) -> None:
+    with _people(engine) as (conn, ann, _):
+        token = access.open_session(conn, ann, HOUR)
+        conn.execute(update(sessions).values(last_seen_at=datetime.now(UTC) - HOUR))
+    with engine.connect() as conn:
+        opened = access.find_session(conn, token)
+    assert opened
+    access.note_seen(engine, opened, lifetime * HOUR, 4 * HOUR)
+    with engine.connect() as conn:
+        used = access.find_session(conn, token)
+    assert used
+    assert lasts * HOUR <= used.expires_at - opened.created_at < lasts * HOUR + timedelta(minutes=1)
+
+
 def test_sessions_that_are_over_are_cleared_away(engine: Engine) -> None:
     with _people(engine) as (conn, ann, bob):
         access.open_session(conn, ann, HOUR)
