@@ -1,6 +1,7 @@
 """What a running service does now and then, unasked: delete what is too old to keep, count what has arrived."""
 
 import asyncio
+import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
@@ -28,7 +29,7 @@ async def keep_for(
     """
     while True:
         try:
-            deleted = await asyncio.to_thread(delete_expired, engine, days)
+            deleted = await delete_expired(engine, days)
             observe(deleted)
             if deleted:
                 log.info("old events deleted", count=deleted, days=days)
@@ -48,15 +49,33 @@ async def count_events(engine: Engine, *, interval: float = COUNTING_INTERVAL) -
         await asyncio.sleep(interval)
 
 
-def delete_expired(engine: Engine, days: int) -> int:
-    """Delete them all, a little per transaction; gives how many there were, and tells the audit log."""
+async def delete_expired(engine: Engine, days: int) -> int:
+    """Delete them all, a little per transaction; gives how many there were, and tells the audit log.
+
+    May be cancelled between two transactions. SQLite has one writer at a time and no queue of those that wait, so there
+    it rests after each as long as that took.
+    """
     before, total = datetime.now(UTC) - timedelta(days=days), 0
-    while True:
-        with engine.begin() as conn:
-            deleted = delete_older(conn, before)
+    try:
+        while True:
+            began = time.monotonic()
+            part = asyncio.create_task(asyncio.to_thread(_delete_some, engine, before))
+            try:
+                deleted = await asyncio.shield(part)
+            except asyncio.CancelledError:
+                total += await part
+                raise
+            if not deleted:
+                return total
             total += deleted
-            if total and not deleted:
+            await asyncio.sleep(time.monotonic() - began if engine.dialect.name == "sqlite" else 0)
+    finally:
+        if total:
+            with engine.begin() as conn:
                 what = f"{total:,} record{'s' * (total != 1)} older than {days} days"
                 note_activity(conn, "retention", DELETED, what)
-        if not deleted:
-            return total
+
+
+def _delete_some(engine: Engine, before: datetime) -> int:
+    with engine.begin() as conn:
+        return delete_older(conn, before)

@@ -1,5 +1,6 @@
 """`whydenied backup` and `whydenied retention`: keep a copy, and delete what is too old."""
 
+import asyncio
 from pathlib import Path
 from typing import Annotated
 
@@ -48,4 +49,4 @@ def retention(
     if kept is None:
         fail("say how many days to keep: --days, or WHYDENIED_RETENTION_DAYS")
     with open_database(settings) as engine:
-        typer.echo(f"{delete_expired(engine, kept)} records older than {kept} days are deleted")
+        typer.echo(f"{asyncio.run(delete_expired(engine, kept))} records older than {kept} days are deleted")

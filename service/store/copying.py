@@ -7,8 +7,6 @@ import os
 import sqlite3
 from pathlib import Path
 
-_PAGES = 2_000
-
 
 class NotCopied(Exception):
     """There is no good copy. The message says why."""
@@ -37,7 +35,7 @@ def _copy(source: Path, target: Path) -> None:
     reading = sqlite3.connect(f"{source.absolute().as_uri()}?mode=ro", uri=True)
     writing = sqlite3.connect(target)
     try:
-        reading.backup(writing, pages=_PAGES)
+        reading.backup(writing)  # in one step: between two, a write of anybody would begin it anew
         problem = writing.execute("PRAGMA quick_check(1)").fetchone()[0]
         if problem != "ok":
             raise sqlite3.DatabaseError(f"the copy is damaged: {problem}")

@@ -19,5 +19,7 @@ def delete_older(conn: Connection, before: datetime, limit: int = 1_000) -> int:
 
 
 def _delete_older(conn: Connection, table: Table, before_id: str, limit: int) -> int:
+    """Rows that another process is deleting are left to it, so that the two never wait for each other."""
     oldest = select(table.c.id).where(table.c.id < before_id).order_by(table.c.id).limit(limit)
+    oldest = oldest.with_for_update(skip_locked=True)
     return conn.execute(delete(table).where(table.c.id.in_(oldest))).rowcount

@@ -3,7 +3,10 @@
 import os
 import sqlite3
 import stat
+import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -14,6 +17,7 @@ from typer.testing import CliRunner
 
 from connectors.base import ErrorEvent
 from service.cli import build_app
+from service.store.copying import copy_sqlite
 from service.store.engine import migrate, open_engine
 from service.store.ids import first_id_at
 from service.store.occurrence import Occurrence
@@ -75,6 +79,19 @@ def test_a_backup_of_a_database_in_use_is_whole_and_private(run, writer, tmp_pat
     assert found.execute("SELECT count(*) FROM event").fetchone() == (20,)
     assert found.execute("PRAGMA integrity_check").fetchone() == ("ok",)
     found.close()
+
+
+def test_a_backup_ends_although_somebody_writes_all_the_time(tmp_path):
+    with closing(sqlite3.connect(tmp_path / "busy.db", isolation_level=None)) as source:
+        source.execute("PRAGMA journal_mode=WAL")
+        source.execute("CREATE TABLE filled (with_what)")
+        source.execute("INSERT INTO filled VALUES (zeroblob(40000000))")
+        with ThreadPoolExecutor(1) as pool:
+            copying = pool.submit(copy_sqlite, tmp_path / "busy.db", tmp_path / "copy.db")
+            deadline = time.monotonic() + 20
+            while not copying.done() and time.monotonic() < deadline:
+                source.execute("INSERT INTO filled VALUES (1)")
+            assert copying.done()
 
 
 def test_a_backup_is_restored_by_putting_it_in_place(run, writer, tmp_path, monkeypatch):

@@ -1,5 +1,6 @@
 """The settings: what is in force, people, sessions and keys; and everybody's own account."""
 
+import asyncio
 import html
 import re
 from collections.abc import Iterator
@@ -59,7 +60,7 @@ def test_what_is_in_force_is_shown_with_where_it_was_set_and_without_secrets(adm
     row = {"connection": "c", "received_at": datetime.now(UTC), "reason": "r", "headers": {}, "body": ""}
     with site.services.engine.begin() as conn:
         conn.execute(unparsed.insert(), {"id": old, **row})
-    delete_expired(site.services.engine, 30)
+    asyncio.run(delete_expired(site.services.engine, 30))
     page = words(admin.get("/settings").text)
     assert "Events are deleted after 30 days" in page
     assert "1 record older than 30 days" in page
