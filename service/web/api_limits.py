@@ -41,7 +41,7 @@ class LimitsView(Output):
 @router.get("/{name}/limits", dependencies=[needs("read")], responses=responses(401, 403, 404, 422))
 def get_limits(name: PathId, services: _Services) -> LimitsView:
     """What a connection may deliver, and what it did today."""
-    return _view(name, services)
+    return load_limits(name, services)
 
 
 @router.put("/{name}/limits", responses=responses(400, 401, 403, 404, 409, 413, 422))
@@ -56,10 +56,11 @@ def put_limits(name: PathId, body: LimitsRequest, services: _Services, caller: _
     except connections.NoSuchConnection:
         raise _missing(name) from None
     services.connections.refresh()
-    return _view(name, services)
+    return load_limits(name, services)
 
 
-def _view(name: str, services: Services) -> LimitsView:
+def load_limits(name: str, services: Services) -> LimitsView:
+    """What is in force for a connection, and what it delivered today. Raises `ProblemError` where there is none."""
     with services.engine.connect() as conn:
         if connections.get_connection(conn, name) is None:
             raise _missing(name)

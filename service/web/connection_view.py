@@ -17,6 +17,7 @@ from service.store.pulls import get_pull
 from service.store.refusals import list_refusals
 from service.store.tables import Connection, Failure, Pull, Refusal, Unparsed
 from service.store.trials import is_trial
+from service.web.api_limits import LimitsView, load_limits
 from service.web.connection_schema import ConnectionMade, made_view
 from service.web.notices import Notice
 from service.web.pages import base_url, show_error, show_twinned
@@ -58,6 +59,7 @@ def show_connection(
     *,
     made: Sequence[str] = (),
     errors: Mapping[str, str] | None = None,
+    fields: Mapping[str, str] | None = None,
     notice: Notice | None = None,
     status: int = 200,
 ) -> Response:
@@ -70,11 +72,12 @@ def show_connection(
             request, 404, "No such connection", "It may have been removed. Sources lists those there are."
         )
     connector, auth = services.connectors.get(row.connector), _auth(services.keyring, row)
+    limits = load_limits(name, services)
     view = made_view(row, base_url(request), auth, connector, made) if connector and auth else None
     return show_twinned(
         request,
         "connection.html",
-        _twin(row, health, view),
+        _twin(row, health, view) | {"limits": limits},
         status=status,
         section="/sources",
         notice=notice,
@@ -86,8 +89,9 @@ def show_connection(
         secrets=len(auth.secrets) if auth else 0,
         health=health,
         gives_secret=bool(connector and _takes_vendor_secret(row, connector)),
+        limits=limits,
         errors=errors or {},
-        fields={},
+        fields=fields if fields is not None else _own(limits),
     )
 
 
@@ -104,6 +108,11 @@ def _twin(row: Connection, health: Health, view: ConnectionMade | None) -> dict[
         "refusals": [one.model_dump(exclude={"id", "connection"}) for one in health.refusals],
         "unread": [one.model_dump(include={"id", "received_at", "reason"}) for one in health.unread],
     }
+
+
+def _own(limits: LimitsView) -> dict[str, str]:
+    """The connection's own limits, as its form has them; those of the settings are left empty."""
+    return {name: str(getattr(limits, name)) for name in limits.own}
 
 
 def _health(conn: DatabaseConnection, row: Connection, services: Services) -> Health:

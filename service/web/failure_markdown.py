@@ -7,9 +7,10 @@ import re
 from collections.abc import Iterator
 
 from service.domain import Answer, Artifact
-from service.web.failure_view import FailureView
+from service.store.requests import Call
+from service.web.failure_view import FailureView, PastReview
 from service.web.highlight import mark_invisible
-from service.web.words import absolute, cause_words, file_extension, plural
+from service.web.words import absolute, cause_words, dollars, file_extension, plural
 
 _SPECIAL = re.compile(r"([\\`*_{}\[\]<>#|~&!])")
 
@@ -33,6 +34,26 @@ def _parts(view: FailureView) -> Iterator[str]:
         yield _plain(view.progress_title)
     yield "## Evidence"
     yield _fenced(view.text)
+    if view.calls:
+        yield "## Asked of models"
+        yield "\n".join(map(_call, view.calls))
+    if view.reviews:
+        yield "## History"
+        yield "\n".join(line for past in view.reviews for line in _past(past))
+
+
+def _call(call: Call) -> str:
+    tokens = f"{call.input_tokens + call.output_tokens:,} tokens, {dollars(call.cost)}"
+    came = f"refused: {'; '.join(call.findings)}" if call.findings else call.outcome
+    asked = f"{absolute(call.started_at)}, {call.model}, {call.prompt}@{call.prompt_version}"
+    return f"- {_plain(asked)}: {tokens}, {_plain(came)}"
+
+
+def _past(past: PastReview) -> Iterator[str]:
+    told = "; ".join(part for part in (past.detail, past.note) if part)
+    yield f"- {_plain(past.words)} by {_plain(past.reviewer)}, {absolute(past.at)}{f': {_plain(told)}' if told else ''}"
+    for change in past.changes:
+        yield f"  - {_plain(change.field)}: {_plain(change.before) or 'nothing'} → {_plain(change.after) or 'nothing'}"
 
 
 def _answer(answer: Answer) -> Iterator[str]:

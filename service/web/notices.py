@@ -32,6 +32,7 @@ class Notice:
 
 _SOURCES = {
     "secret": "The secret is set. The connection receives with it now.",
+    "limits": "The limits are changed. Every process knows them within seconds.",
     "untested": "The test event is deleted.",
     "deleted": "The connection is removed. What it delivered stays.",
     "replayed": "The delivery could be read this time. What it held is stored.",

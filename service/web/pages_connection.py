@@ -9,6 +9,7 @@ from pydantic import ValidationError
 
 from service.web.access import admin_page
 from service.web.api_connections import delete_connection, delete_test, put_secrets, rotate_secret
+from service.web.api_limits import LimitsRequest, put_limits
 from service.web.connection_schema import SecretsRequest
 from service.web.connection_view import show_connection
 from service.web.notices import Notice, source_notice
@@ -47,6 +48,19 @@ def rotate(request: Request, services: _Services, name: PathId, fields: _Fields)
     """Make a new secret and show it this once."""
     made = rotate_secret(name, request, services, request.state.account, keep_old=fields.get("old") != "end")
     return show_connection(request, services, name, made=made.secrets)
+
+
+@router.post("/sources/{name}/limits", dependencies=_admins, response_model=None)
+def limit(request: Request, services: _Services, name: PathId, fields: _Fields) -> Response:
+    """Say what it may deliver; an empty field goes by the settings."""
+    given = {one: fields.get(one, "").strip() for one in LimitsRequest.model_fields}
+    try:
+        wanted = LimitsRequest.model_validate_strings({one: text for one, text in given.items() if text})
+    except ValidationError as error:
+        errors = {str(one["loc"][0]): "A number from 0 on; 0 is no limit." for one in error.errors()}
+        return show_connection(request, services, name, errors=errors, fields=given, status=422)
+    put_limits(name, wanted, services, request.state.account)
+    return RedirectResponse(f"/sources/{name}?done=limits", 303)
 
 
 @router.post("/sources/{name}/test", dependencies=_admins, response_model=None)

@@ -207,6 +207,9 @@ RECIPES: dict[tuple[str, str], Callable[[World], httpx.Response]] = {
     ("POST", "/sources/{name}/secret"): lambda w: w.browser.post(
         f"/sources/{w.connection()}/secret", data={"secret": "another-secret"}
     ),
+    ("POST", "/sources/{name}/limits"): lambda w: w.browser.post(
+        f"/sources/{w.connection()}/limits", data={"events_per_day": "9"}
+    ),
     ("POST", "/sources/{name}/rotate"): lambda w: w.browser.post(f"/sources/{w.connection()}/rotate"),
     ("POST", "/sources/{name}/test"): lambda w: w.browser.post(f"/sources/{w.connection()}/test"),
     ("POST", "/sources/{name}/test/delete"): lambda w: w.browser.post(f"/sources/{w.connection()}/test/delete"),

@@ -180,3 +180,18 @@ def test_who_may_not_change_sees_no_controls(browser, site):
     for action in ("rotate", "delete", "secret"):
         assert viewer.post(f"/sources/looked-at/{action}", data={"secret": SECRET}).status_code == 403
     assert viewer.get("/sources/nobody").status_code == 404
+
+
+def test_limits_are_set_in_the_browser_and_stand_beside_the_count_of_today(browser: httpx.Client, site: Site) -> None:
+    browser.post("/sources/new", data={"name": "limited", "connector": "generic", "scheme": "none"})
+    refused = browser.post("/sources/limited/limits", data={"rate": "-1", "events_per_day": "many"})
+    assert refused.status_code == 422
+    assert refused.text.count("A number from 0 on; 0 is no limit.") >= 2
+    assert 'value="many"' in refused.text
+    done = browser.post("/sources/limited/limits", data={"rate": "", "events_per_day": "5000"})
+    assert done.headers["location"] == "/sources/limited?done=limits"
+    httpx.post(f"{site.url}/ingest/limited", json={"message": "no"}, trust_env=False)
+    site.services.gate.count()
+    assert "Events today 1 of 5,000 that it may send" in words(browser.get("/sources/limited").text)
+    limits = browser.get("/sources/limited.json").json()["limits"]
+    assert (limits["own"], limits["events_today"]) == (["events_per_day"], 1)

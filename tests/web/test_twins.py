@@ -152,3 +152,13 @@ def test_a_correction_shows_each_field_before_and_after(browser: httpx.Client, i
         "Title": ("billing_app may not read table orders", "A better title"),
         "Resource": ("orders", ""),
     }
+
+
+def test_markdown_tells_what_models_were_asked_and_what_reviewers_changed(
+    browser: httpx.Client, ids: dict[str, str]
+) -> None:
+    page = browser.get(f"/failures/{ids['failure_id']}.md").text
+    assert "model-7, root\\_cause@2-abc: 18 tokens, $0.1000, refused: principal: 'root' is not named" in page
+    assert "- Note by cy@example.com" in page
+    assert "- Corrected by bo@example.com" in page
+    assert "  - Title: billing\\_app may not read table orders → A better title" in page
