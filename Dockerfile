@@ -13,12 +13,16 @@ COPY rules/ rules/
 COPY prompts/ prompts/
 RUN /opt/build/bin/pip wheel --quiet --no-deps --no-build-isolation --wheel-dir /dist . \
  && /opt/whydenied/bin/pip install --quiet --no-deps /dist/*.whl
+# What is computed once from the rules: a container, which forgets, would compute it at every start.
+ENV XDG_CACHE_HOME=/opt/whydenied/cache
+RUN echo access denied | /opt/whydenied/bin/whydenied explain > /dev/null
 
 # Run: no compiler, no root, and nothing written but /var/lib/whydenied.
 FROM python:3.11-slim-bookworm
 RUN useradd --system --uid 10001 --home-dir /var/lib/whydenied --create-home whydenied
 COPY --from=build /opt/whydenied /opt/whydenied
-ENV PATH=/opt/whydenied/bin:$PATH WHYDENIED_DATA_DIR=/var/lib/whydenied PYTHONDONTWRITEBYTECODE=1
+ENV PATH=/opt/whydenied/bin:$PATH WHYDENIED_DATA_DIR=/var/lib/whydenied XDG_CACHE_HOME=/opt/whydenied/cache \
+    PYTHONDONTWRITEBYTECODE=1
 USER whydenied
 VOLUME /var/lib/whydenied
 EXPOSE 8000

@@ -95,7 +95,7 @@ class Deployment:
         own = {"whydenied": f"{Path(sys.executable).parent}/whydenied", "8000": str(port), "0.0.0.0": "127.0.0.1"}
         command = [own.get(word, word) for word in service["command"]]
         with (self.folder / f"{name}.log").open("ab") as log:
-            env = {**kept, **given, **self.beside, "WHYDENIED_DATA_DIR": str(data), "XDG_CACHE_HOME": str(self.folder)}
+            env = {**kept, **given, **self.beside, "WHYDENIED_DATA_DIR": str(data)}
             return subprocess.Popen(command, env=env, stdout=log, stderr=log, cwd=self.folder)
 
     def _inside(self, value: str) -> str:
