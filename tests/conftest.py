@@ -5,18 +5,20 @@ the summary says so; with WHYDENIED_TEST_ALL=1 that is an error.
 """
 
 import os
-import shutil
 from collections.abc import Iterator
 from itertools import count
 from pathlib import Path
 
 import pytest
+from argon2 import PasswordHasher
 from postgres_server import HOW_TO_INSTALL, PostgresServer, find_binaries
 from private_server import missing_fixtures
 from sqlalchemy import Engine, create_engine
+from templates import copy_database
 
 from service.store.engine import migrate, open_engine
 from service.store.record import Record
+from service.web import passwords
 
 _HAS_POSTGRES = find_binaries() is not None
 _MISSING = missing_fixtures() | ({} if _HAS_POSTGRES else {"postgres_server": HOW_TO_INSTALL})
@@ -33,6 +35,7 @@ END $$
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    passwords._HASHER = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)  # people sign in a thousand times
     if os.environ.get("WHYDENIED_TEST_ALL") == "1" and _MISSING:
         pytest.exit(f"the whole suite needs more than is here: {_MISSING}", returncode=4)
 
@@ -65,16 +68,6 @@ def postgres_url(postgres_server: PostgresServer) -> str:
 
 
 @pytest.fixture(scope="session")
-def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A migrated SQLite file, to be copied."""
-    file = tmp_path_factory.mktemp("template") / "template.db"
-    engine = open_engine(f"sqlite:///{file}")
-    migrate(engine)
-    engine.dispose()
-    return file
-
-
-@pytest.fixture(scope="session")
 def migrated_postgres_url(postgres_server: PostgresServer) -> str:
     """A migrated database on the private server, which tests share one after the other."""
     _on_server(postgres_server.url(), "CREATE DATABASE migrated")
@@ -85,11 +78,9 @@ def migrated_postgres_url(postgres_server: PostgresServer) -> str:
 
 
 @pytest.fixture
-def sqlite_url(sqlite_template: Path, tmp_path: Path) -> str:
+def sqlite_url(tmp_path: Path) -> str:
     """A fresh, migrated SQLite database."""
-    file = tmp_path / "whydenied.db"
-    shutil.copyfile(sqlite_template, file)
-    return f"sqlite:///{file}"
+    return copy_database(tmp_path / "whydenied.db")
 
 
 @pytest.fixture

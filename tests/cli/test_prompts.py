@@ -108,9 +108,9 @@ def test_a_general_rule_s_reading_is_a_hint(run: Run) -> None:
 
 
 @pytest.fixture
-def failure(sqlite_template: Path, tmp_path: Path) -> str:
+def failure(sqlite_url: str) -> str:
     """The id of a failure in the database of `run` that nobody answered."""
-    engine = open_engine(f"sqlite:///{shutil.copy(sqlite_template, tmp_path / 'whydenied.db')}")
+    engine = open_engine(sqlite_url)
     writer = Writer(engine)
     writer.start()
     event = ErrorEvent(id="1", text=TEXT.partition(", key")[0], type="error", time=datetime.now(UTC))

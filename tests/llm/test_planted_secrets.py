@@ -8,9 +8,10 @@ import httpx
 import pytest
 import re2
 import typer
+from command import run_command
 from messages_api import KEY, MessagesApi, serve_messages_api
 from planted_secrets import KINDS, PLACES, plant
-from served import Served, run, serving
+from served import Served, serving, variables
 from service_site import EMAIL, PASSWORD
 from worker_setting import eventually
 
@@ -33,7 +34,8 @@ def api() -> Iterator[MessagesApi]:
 def served(tmp_path_factory: pytest.TempPathFactory, api: MessagesApi) -> Iterator[Served]:
     folder = tmp_path_factory.mktemp("planted")
     settings = {"admin_api_key": ADMIN, "llm_api_key": KEY, "llm_base_url": api.url, "llm_concurrency": "32"}
-    run(folder, "accounts", "add", "--email", EMAIL, "--role", "admin", "--password-stdin", stdin=f"{PASSWORD}\n")
+    adding = ("accounts", "add", "--email", EMAIL, "--role", "admin", "--password-stdin")
+    run_command(*adding, stdin=f"{PASSWORD}\n", **variables(folder))
     with serving(folder, worker="true", log_level="debug", **settings) as process:
         send_all(process)
         yield process
@@ -50,7 +52,7 @@ def send_all(served: Served) -> None:
 
 def client(served: Served) -> httpx.Client:
     headers = {"authorization": f"Bearer {ADMIN}"}
-    return httpx.Client(base_url=served.url, headers=headers, trust_env=False, timeout=30)
+    return httpx.Client(base_url=served.url, headers=headers, trust_env=False, verify=False, timeout=30)
 
 
 def failures_of(rest: httpx.Client) -> list[dict[str, str]]:
@@ -90,7 +92,10 @@ def test_none_is_in_any_file_of_the_service(served: Served) -> None:
 
 
 def test_none_is_shown(served: Served) -> None:
-    with client(served) as rest, httpx.Client(base_url=served.url, trust_env=False, timeout=30) as browser:
+    with (
+        client(served) as rest,
+        httpx.Client(base_url=served.url, trust_env=False, verify=False, timeout=30) as browser,
+    ):
         signed_in = {"email": EMAIL, "password": PASSWORD, "next": "/"}
         assert browser.post("/login", data=signed_in, headers={"sec-fetch-site": "same-origin"}).status_code == 303
         for failure in failures_of(rest)[::10]:

@@ -1,7 +1,6 @@
 """Export, import and move: everything of worth arrives, once, and nothing that grants access leaves."""
 
 import json
-import shutil
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import Any
 import pytest
 from postgres_server import PostgresServer
 from sqlalchemy import Connection, Engine, select, text
+from templates import copy_database
 
 from connectors.base import Auth
 from service.domain import Answer
@@ -76,10 +76,9 @@ def filled(engine: Engine, occur: Callable[..., Occurrence], answered: Callable[
 
 
 @pytest.fixture
-def empty(sqlite_template: Path, tmp_path: Path) -> Iterator[Engine]:
+def empty(tmp_path: Path) -> Iterator[Engine]:
     """Another database, without a row."""
-    shutil.copyfile(sqlite_template, tmp_path / "empty.db")
-    opened = open_engine(f"sqlite:///{tmp_path}/empty.db")
+    opened = open_engine(copy_database(tmp_path / "empty.db"))
     yield opened
     opened.dispose()
 

@@ -104,8 +104,13 @@ def answers(port: int) -> bool:
 
 
 def wait_until(happened: Callable[[], object], otherwise: str, seconds: float = 30) -> None:
-    """Wait for something outside this process; fails with `otherwise` when it takes too long."""
+    """Wait for something outside this process; fails with `otherwise` when it takes too long.
+
+    It looks less and less often, so as not to take the time from what it waits for.
+    """
     end = time.monotonic() + seconds
+    pause = 0.01
     while not happened():
         assert time.monotonic() < end, otherwise
-        time.sleep(0.02)
+        time.sleep(pause)
+        pause = min(pause * 1.3, 0.3)

@@ -2,6 +2,8 @@
 
 import json
 from datetime import UTC, datetime, timedelta
+from ipaddress import ip_address
+from pathlib import Path
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
@@ -22,6 +24,24 @@ def certificate_of(key: RSAPrivateKey) -> bytes:
     builder = x509.CertificateBuilder().subject_name(name).issuer_name(name).public_key(key.public_key())
     builder = builder.serial_number(7).not_valid_before(start).not_valid_after(start + timedelta(days=3650))
     return builder.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
+
+
+def authority_for(host: str, file: Path) -> str:
+    """A certificate, as PEM, that vouches for itself and for a host; the file gets its key too, for a server."""
+    key, name = new_key(), x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "an authority")])
+    now = datetime.now(UTC)
+    try:
+        named: x509.GeneralName = x509.IPAddress(ip_address(host))
+    except ValueError:
+        named = x509.DNSName(host)
+    builder = x509.CertificateBuilder().subject_name(name).issuer_name(name).public_key(key.public_key())
+    builder = builder.not_valid_before(now - timedelta(days=1)).not_valid_after(now + timedelta(days=1))
+    builder = builder.add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+    builder = builder.add_extension(x509.SubjectAlternativeName([named]), critical=False).serial_number(7)
+    pem, plain = serialization.Encoding.PEM, serialization.NoEncryption()
+    made = builder.sign(key, hashes.SHA256()).public_bytes(pem)
+    file.write_bytes(made + key.private_bytes(pem, serialization.PrivateFormat.PKCS8, plain))
+    return made.decode()
 
 
 def as_jwk(key: RSAPrivateKey) -> RSAKey:

@@ -12,6 +12,7 @@ from typing import Any
 
 import httpx
 import uvicorn
+from templates import copy_database
 
 from connectors.base import ErrorEvent
 from service.app import create_app
@@ -173,6 +174,8 @@ def running_site(folder: Path, *, extra_rules: Sequence[str] = (), **settings: A
     (rules / "demo.yaml").write_text(RULES)
     for pack in extra_rules:
         shutil.copy(pack, rules)
+    (folder / "data").mkdir()
+    copy_database(folder / "data" / "whydenied.db")
     app = create_app(Settings(**{"data_dir": folder / "data", "rules_dir": rules, "worker": False, **settings}))
     config = uvicorn.Config(app, host="127.0.0.1", port=0, log_config=None, access_log=False)
     server = uvicorn.Server(config)

@@ -1,4 +1,3 @@
-import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
@@ -86,12 +85,13 @@ def start_worker(engine: Engine, database_url: str, tmp_path: Path) -> Iterator[
 
 
 def eventually(check: Callable[[], Any], seconds: float = 60.0) -> Any:
-    """The first true value of `check`."""
+    """The first true value of `check`, which is made less and less often."""
     deadline = time.monotonic() + seconds
-    pause = threading.Event()
+    pause = 0.01
     while not (found := check()):
         assert time.monotonic() < deadline, "it never came to that"
-        pause.wait(0.02)
+        time.sleep(pause)
+        pause = min(pause * 1.3, 0.2)
     return found
 
 

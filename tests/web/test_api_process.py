@@ -1,13 +1,15 @@
 """The service as a process: its log, its start, other processes beside it, and a model behind it."""
 
 import json
+import socket
 import time
 from collections.abc import Callable
 from pathlib import Path
 
 import httpx
+from command import run_command
 from messages_api import KEY, answer, serve_messages_api
-from served import run, serving
+from served import run, serving, variables
 from service_site import EMAIL, PASSWORD
 
 from service.store.access import create_account
@@ -21,14 +23,13 @@ def wait_for(condition: Callable[[], object], seconds: float = 40.0) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, "waited in vain"
-        time.sleep(0.05)
+        time.sleep(0.1)
 
 
 def test_the_log_is_json_without_secrets_and_the_set_up_link_works(tmp_path: Path) -> None:
     with serving(tmp_path, admin_api_key=ADMIN_KEY) as served:
-        run(
-            tmp_path, "connect", "hook", "--connector", "generic", "--scheme", "url-token", "--secret", "in-the-address"
-        )
+        secret = ("--scheme", "url-token", "--secret", "in-the-address")
+        run_command("connect", "hook", "--connector", "generic", *secret, **variables(tmp_path))
         with httpx.Client(base_url=served.url, trust_env=False) as client:
             wait_for(lambda: client.post("/ingest/hook?token=in-the-address", json={"message": "x"}).status_code == 202)
             assert client.post("/ingest/hook?token=wrong-in-the-address", json={"message": "x"}).status_code == 401
@@ -45,8 +46,8 @@ def test_the_log_is_json_without_secrets_and_the_set_up_link_works(tmp_path: Pat
 
 
 def test_a_taken_port_is_said_in_one_line(tmp_path: Path) -> None:
-    with serving(tmp_path) as served:
-        second = run(tmp_path, "serve", "--port", served.url.rsplit(":", 1)[1], worker="false")
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        second = run(tmp_path, "serve", "--port", str(taken.getsockname()[1]))
     assert second.returncode == 1
     assert "cannot listen on 127.0.0.1 port" in second.stderr
     assert "Traceback" not in second.stderr
