@@ -3,6 +3,7 @@
 Redirects are never followed, and proxies are those of the environment, as operators expect.
 """
 
+import asyncio
 import ssl
 from functools import lru_cache
 from typing import TYPE_CHECKING
@@ -11,6 +12,8 @@ from service import __version__
 
 if TYPE_CHECKING:
     import httpx
+
+_STEPS = 3  # to connect, to ask, to listen
 
 
 class Unreachable(Exception):
@@ -50,9 +53,9 @@ def _trusting(authority: str | None) -> ssl.SSLContext:
 
 
 async def fetch(url: str, *, patience: float, limit: int, headers: dict[str, str] | None = None) -> bytes:
-    """The body of a 200 answer to a GET, at most `limit` bytes, after `patience` seconds at most for each step.
+    """The body of a 200 answer to a GET, at most `limit` bytes.
 
-    Raises `Unreachable`.
+    `patience` in seconds holds for each step, and three times that for all of it, however slowly the answer trickles. Raises `Unreachable`.
     """
     status, body = await _ask("GET", url, patience, limit, headers)
     if status != 200:
@@ -79,6 +82,7 @@ async def _ask(
 
     try:
         async with (
+            asyncio.timeout(_STEPS * patience),
             open_client(timeout=patience, headers=headers) as client,
             client.stream(method, url, data=form) as response,
         ):
@@ -88,5 +92,5 @@ async def _ask(
                 if len(body) > limit:
                     raise Unreachable(f"answered more than {limit} bytes")
             return response.status_code, bytes(body)
-    except (httpx.HTTPError, httpx.InvalidURL) as error:
+    except (httpx.HTTPError, httpx.InvalidURL, TimeoutError) as error:
         raise Unreachable(type(error).__name__) from error

@@ -3,11 +3,12 @@
 import asyncio
 import ipaddress
 import socket
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
+from urllib.request import getproxies, proxy_bypass
 
 from connectors.pull import Exchange, PullAnswer, PullError, PullLater, PullRefused, PullRequest, host_of, is_safe
 from service.outgoing import open_client
@@ -72,11 +73,11 @@ async def _converse(exchange: Exchange[_T], clients: _Clients, prove: Prove, pau
         request = await asyncio.to_thread(_advance, exchange, None)
         for _ in range(_MOST_REQUESTS):
             trusted_host = trusted_host or host_of(request)
-            await _check(request, trusted_host)
+            addresses = await _check(request, trusted_host)
             if request.wait:
                 await pause(request.wait)
             proof = await prove(request) if request.proof else _NO_PROOF
-            answer = await _send(await clients.trusting(proof.authority), request, proof.headers)
+            answer = await _send(await clients.trusting(proof.authority), request, proof.headers, addresses)
             request = await asyncio.to_thread(_advance, exchange, answer)
     except _Returned as returned:
         result: _T = returned.value
@@ -98,30 +99,47 @@ def _advance(exchange: Exchange[_T], answer: PullAnswer | None) -> PullRequest:
         raise _Returned(stop.value) from None
 
 
-async def _check(request: PullRequest, trusted_host: str) -> None:
-    """Refuse an address that credentials may not travel to, or that an answer chose within our own network."""
-    parts = urlsplit(request.url)
-    if not is_safe(f"{parts.scheme}://{parts.netloc}"):
-        raise PullRefused(f"{host_of(request)} is not asked: only https addresses are, without a user in them")
-    if request.by_answer and host_of(request) != trusted_host and await _is_private(host_of(request)):
-        raise PullRefused("the source sends us to an address in a private network, which is not followed")
+async def _check(request: PullRequest, trusted_host: str) -> list[str]:
+    """Refuse an address that credentials may not travel to, or that an answer chose within our own network.
 
-
-async def _is_private(host: str) -> bool:
-    """By its name, or by any address that it has: a name, or a number in another notation, may stand for one of ours.
-
-    What has no address here is left to a proxy, or fails.
+    Gives the addresses that such a name has now, the only ones to connect to: asked for again it may have others. None
+    stands for any; a proxy looks the name up itself.
     """
-    if host == "localhost" or host.endswith((".local", ".internal", ".localhost")):
-        return True
+    parts, host = urlsplit(request.url), host_of(request)
+    if not is_safe(f"{parts.scheme}://{parts.netloc}"):
+        raise PullRefused(f"{host} is not asked: only https addresses are, without a user in them")
+    if not request.by_answer or host == trusted_host:
+        return []
+    found = await _addresses_of(host)
+    if _is_ours(host) or not all(ipaddress.ip_address(one).is_global for one in found):
+        raise PullRefused("the source sends us to an address in a private network, which is not followed")
+    if _goes_by_proxy(host):
+        return []
+    if not found:
+        raise PullLater("the source sends us to a name without an address")
+    return found
+
+
+def _is_ours(host: str) -> bool:
+    return host == "localhost" or host.endswith((".local", ".internal", ".localhost"))
+
+
+async def _addresses_of(host: str) -> list[str]:
+    """Every address of a name, or of a number in any notation; none where it has none here."""
     try:
         found = await asyncio.get_running_loop().getaddrinfo(host, None, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError):
-        return False
-    return any(not ipaddress.ip_address(str(address[0]).partition("%")[0]).is_global for *_, address in found)
+        return []
+    return list(dict.fromkeys(str(address[0]).partition("%")[0] for *_, address in found))
 
 
-async def _send(client: "httpx.AsyncClient", request: PullRequest, proof: Mapping[str, str]) -> PullAnswer:
+def _goes_by_proxy(host: str) -> bool:
+    return bool(getproxies().keys() & {"https", "all"}) and not proxy_bypass(host)
+
+
+async def _send(
+    client: "httpx.AsyncClient", request: PullRequest, proof: Mapping[str, str], addresses: Sequence[str]
+) -> PullAnswer:
     asked = client.build_request(
         request.method,
         request.url,
@@ -129,7 +147,7 @@ async def _send(client: "httpx.AsyncClient", request: PullRequest, proof: Mappin
         content=request.body or None,
         headers={**request.headers, **proof},
     )
-    response = await client.send(asked, stream=True)
+    response = await _connect(client, asked, addresses)
     try:
         kept, seen = bytearray(), 0
         async for chunk in response.aiter_bytes():
@@ -143,3 +161,22 @@ async def _send(client: "httpx.AsyncClient", request: PullRequest, proof: Mappin
         return PullAnswer(response.status_code, headers, bytes(kept[-request.limit :]))
     finally:
         await response.aclose()
+
+
+async def _connect(client: "httpx.AsyncClient", asked: "httpx.Request", addresses: Sequence[str]) -> "httpx.Response":
+    """Send it; where addresses are given, to the first of them that answers, as the host that it is for.
+
+    `Host` was set when the request was made; the certificate is that of the name too.
+    """
+    import httpx  # noqa: PLC0415 - see above
+
+    url = asked.url
+    for number, address in enumerate(addresses, 1):
+        asked.url = url.copy_with(host=address)
+        asked.extensions = {**asked.extensions, "sni_hostname": url.raw_host.decode()}
+        try:
+            return await client.send(asked, stream=True)
+        except (httpx.ConnectError, httpx.ConnectTimeout):
+            if number == len(addresses):
+                raise
+    return await client.send(asked, stream=True)

@@ -1,7 +1,6 @@
 """A cluster is asked for its warnings and the logs of its failing pods, by the rules of its API."""
 
 import asyncio
-import ipaddress
 import json
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
@@ -9,10 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from public_keys import authority_for
 from vendor_api import Answer, Asked, Vendor, needs, vendor_api
 
 from connectors.base import ErrorEvent
@@ -260,29 +256,11 @@ def test_a_watch_that_ends_in_an_error_is_no_round(cluster: Cluster) -> None:
 
 
 def test_a_cluster_is_known_by_its_own_authority_alone(tmp_path: Path) -> None:
-    key, name = (
-        ec.generate_private_key(ec.SECP256R1()),
-        x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "k8s")]),
-    )
-    now = datetime.now(UTC)
-    made = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(7)
-        .not_valid_before(now - timedelta(days=1))
-        .not_valid_after(now + timedelta(days=1))
-        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
-        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), critical=False)
-        .sign(key, SHA256())
-        .public_bytes(Encoding.PEM)
-    )
-    (tmp_path / "both.pem").write_bytes(made + key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+    authority = authority_for("127.0.0.1", tmp_path / "both.pem")
     with vendor_api(tmp_path / "both.pem") as running:
         cluster = Cluster(running)
         cluster.warn(FORBIDDEN)
-        assert len(cluster.round(ca_certificate=made.decode())[0]) == 1
+        assert len(cluster.round(ca_certificate=authority)[0]) == 1
         with pytest.raises(PullLater, match="cannot be reached"):
             cluster.pull()
     assert all(asked.headers["authorization"] == f"Bearer {TOKEN}" for asked in running.asked)

@@ -1,6 +1,7 @@
 """A source is asked for what its deliveries lack: durably, once, within limits, and people see what became of it."""
 
 import asyncio
+import ipaddress
 import socket
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
@@ -10,6 +11,7 @@ from typing import Any
 import httpx
 import pytest
 from otlp_receiver import facts, recording
+from public_keys import authority_for
 from service_site import Site, running_site
 from sqlalchemy import func, select, update
 from vendor_api import Answer, Vendor, needs, vendor_api
@@ -280,15 +282,15 @@ def test_a_pull_that_fails_says_why_and_waits_longer(site: Site, github: str, ve
     assert state.next_at - datetime.now(UTC) > timedelta(seconds=890)
 
 
-def ask_once(base: str, url: str | None = None, **more: Any) -> PullAnswer:
+def ask_once(base: str, url: str | None = None, proven: Proof | None = None, **more: Any) -> PullAnswer:
     def exchange() -> Exchange[PullAnswer]:
         yield from ask(PullRequest(f"{base}/first"), datetime.now(UTC))
         return (yield from ask(PullRequest(url or f"{base}/second", **more), datetime.now(UTC)))
 
-    async def no_proof(_: PullRequest) -> Proof:
-        return Proof()
+    async def prove_it(_: PullRequest) -> Proof:
+        return proven or Proof()
 
-    return asyncio.run(drive(exchange(), no_proof))
+    return asyncio.run(drive(exchange(), prove_it))
 
 
 @pytest.mark.parametrize(
@@ -325,6 +327,28 @@ def test_a_name_that_stands_for_a_private_address_is_not_followed(
     vendor.route("GET", "/first", Answer({}))
     with pytest.raises(PullRefused, match="private network"):
         ask_once(vendor.url, url="https://files.example/log", by_answer=True)
+
+
+def test_a_name_is_asked_at_the_address_that_was_looked_at(
+    vendor: Vendor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever owns the name may give it another address between the look and the connection."""
+    find, given = socket.getaddrinfo, iter(["127.0.0.1"])
+
+    def resolve(host: str, *rest: Any, **more: Any) -> Any:
+        return find(next(given, "127.0.0.9") if host in {"files.example", b"files.example"} else host, *rest, **more)
+
+    monkeypatch.setattr(socket, "getaddrinfo", resolve)
+    monkeypatch.setattr(ipaddress.IPv4Address, "is_global", True)
+    monkeypatch.setattr("service.worker.exchange.getproxies", dict)
+    vendor.route("GET", "/first", Answer({}))
+    proof = Proof(authority=authority_for("files.example", tmp_path / "both.pem"))
+    with vendor_api(tmp_path / "both.pem") as files:
+        files.route("GET", "/second", Answer(b"the log"))
+        address = f"{files.url.replace('127.0.0.1', 'files.example')}/second"
+        assert ask_once(vendor.url, url=address, by_answer=True, proof="a", proven=proof).body == b"the log"
+    [asked] = files.asked
+    assert asked.headers["host"] == address.split("/")[2]
 
 
 def test_answers_are_bounded_and_of_a_long_log_the_end_is_kept(vendor: Vendor) -> None:
