@@ -2,6 +2,8 @@
 
 from collections import Counter, defaultdict
 from collections.abc import Sequence
+from heapq import nlargest
+from operator import attrgetter
 from typing import Literal, NamedTuple
 
 from sqlalchemy import Connection, select
@@ -35,16 +37,19 @@ def list_denials(conn: Connection) -> list[Denial]:
     """The failures that were seen last, at most `LOOKED_AT`."""
     row = failures.c
     query = select(row.producer, row.principal, row.action, row.resource, row.event_count)
-    return [Denial(*one) for one in conn.execute(query.order_by(row.last_seen.desc(), row.id.desc()).limit(LOOKED_AT))]
+    latest = conn.execute(query.order_by(row.last_seen.desc(), row.id.desc()).limit(LOOKED_AT))
+    return list(map(Denial._make, latest.all()))
 
 
 def rank(denials: Sequence[Denial], field: Field, most: int) -> list[tuple[str, int]]:
     """The names with the most events; a failure whose answer has no name counts for none."""
-    counted: Counter[str] = Counter()
-    for one in denials:
-        if name := getattr(one, field):
-            counted[name] += one.events
-    return sorted(counted.items(), key=lambda pair: (-pair[1], pair[0]))[:most]
+    counted: dict[str, int] = {}
+    for name, events in map(attrgetter(field, "events"), denials):
+        if name:
+            counted[name] = counted.get(name, 0) + events
+    least = min(nlargest(most, counted.values()), default=0)
+    named = [pair for pair in counted.items() if pair[1] >= least]
+    return sorted(named, key=lambda pair: (-pair[1], pair[0]))[:most]
 
 
 def pair_up(denials: Sequence[Denial], most: int) -> list[Pair]:

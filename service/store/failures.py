@@ -281,6 +281,12 @@ def counts_by_analysis(conn: Connection) -> dict[str, int]:
     return dict.fromkeys(ANALYSIS_STATES, 0) | dict(conn.execute(query).all())
 
 
+def count_queued(conn: Connection) -> int:
+    """How many failures wait for a model."""
+    queued = select(func.count()).select_from(failures).where(failures.c.analysis_state == "queued")
+    return conn.execute(queued).scalar_one()
+
+
 def counts_by_status(conn: Connection, most: int | None = None) -> dict[str, int]:
     """How many failures are in each review status, counted up to `most`; every status is there."""
     each = (select(failures.c.id).where(failures.c.status == status).limit(most) for status in FAILURE_STATUSES)

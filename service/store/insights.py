@@ -77,7 +77,7 @@ def load_insights(conn: Connection, days: int, now: datetime) -> Insights:
 
 
 def list_prompt_versions(conn: Connection) -> list[PromptVersion]:
-    """Every version of every prompt that was used, the latest first; verdicts are those of the latest 5,000."""
+    """Every version of every prompt that was used, the latest first; verdicts are those of the latest 2,000."""
     answer, call = analyses.c, model_calls.c
     made = select(answer.producer_name, answer.producer_version, func.count(), func.max(answer.created_at))
     made = made.where(answer.producer == "llm").group_by(answer.producer_name, answer.producer_version)

@@ -10,8 +10,7 @@ from sqlalchemy import Connection, func, select
 from service.store.ids import first_id_at
 from service.store.tables import analyses, failures, reviews
 
-LOOKED_AT = 5_000
-_TIMED = 2_000
+LOOKED_AT = 2_000
 HOURS = {"under 1 h": 1.0, "1 to 4 h": 4.0, "4 to 24 h": 24.0, "1 to 3 d": 72.0, "3 to 7 d": 168.0}
 _LONGER = "over 7 d"
 
@@ -40,14 +39,21 @@ class ReviewTimes(NamedTuple):
 
 
 def list_judged(conn: Connection) -> dict[tuple[str, str, str], Judged]:
-    """Verdicts by kind, name and version of what gave the answer, over the latest 5,000 verdicts."""
+    """Verdicts by kind, name and version of what gave the answer, over the latest 2,000 verdicts."""
     latest = select(reviews.c.analysis_id, reviews.c.decision).order_by(reviews.c.id.desc()).limit(LOOKED_AT).subquery()
-    approved = func.count().filter(latest.c.decision == "approve")
-    producer = (analyses.c.producer, analyses.c.producer_name, analyses.c.producer_version)
-    query = select(*producer, approved, func.count()).join(latest, latest.c.analysis_id == analyses.c.id)
-    return {
-        (row[0], row[1], row[2]): Judged(row[3], row[4] - row[3]) for row in conn.execute(query.group_by(*producer))
-    }
+    parts = analyses.c.producer + "\n" + analyses.c.producer_name + "\n" + analyses.c.producer_version
+    # Looked up for each verdict: for a join, PostgreSQL reads all answers that were ever given.
+    producer = select(parts).where(analyses.c.id == latest.c.analysis_id).scalar_subquery()
+    found = select(producer.label("producer"), latest.c.decision).subquery()
+    approved = func.count().filter(found.c.decision == "approve")
+    counted = select(found.c.producer, approved, func.count()).group_by(found.c.producer)
+    return {_producer(text): Judged(good, many - good) for text, good, many in conn.execute(counted)}
+
+
+def _producer(text: str) -> tuple[str, str, str]:
+    kind, _, rest = text.partition("\n")
+    name, _, version = rest.rpartition("\n")
+    return kind, name, version
 
 
 def review_times(conn: Connection, since: datetime) -> ReviewTimes:
@@ -57,9 +63,9 @@ def review_times(conn: Connection, since: datetime) -> ReviewTimes:
         .join(failures, failures.c.id == reviews.c.failure_id)
         .where(reviews.c.id >= first_id_at(since))
         .order_by(reviews.c.id.desc())
-        .limit(_TIMED)
+        .limit(LOOKED_AT)
     )
-    first = {failure: (at - made).total_seconds() / 3600 for failure, at, made in conn.execute(query)}
+    first = {failure: (at - made).total_seconds() / 3600 for failure, at, made in conn.execute(query).all()}
     hours = sorted(max(0.0, one) for one in first.values())
     spread = dict.fromkeys((*HOURS, _LONGER), 0)
     for one in hours:

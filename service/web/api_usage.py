@@ -7,7 +7,7 @@ from fastapi import APIRouter, Depends
 from pydantic import Field
 from sqlalchemy import Connection
 
-from service.store.failures import counts_by_analysis
+from service.store.failures import count_queued
 from service.store.spending import list_totals, spent_since
 from service.web.access import needs
 from service.web.problems import responses
@@ -66,6 +66,6 @@ def load_usage(conn: Connection, setup: ModelSetup, now: datetime) -> Usage:
         day=Period(since=day, cost=spent_since(conn, day), budget=setup.budget_day),
         month=Period(since=month, cost=spent_since(conn, month), budget=setup.budget_month),
         calls_per_minute=setup.calls_per_minute,
-        waiting=counts_by_analysis(conn)["queued"],
+        waiting=count_queued(conn),
         totals=[ModelTotal.model_validate(total) for total in list_totals(conn)],
     )

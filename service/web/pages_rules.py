@@ -17,7 +17,7 @@ from service.store.failures import list_answered_by
 from service.web.highlight import Segment, highlight
 from service.web.pages import show_error, show_twinned, twinned
 from service.web.queue_view import row_of
-from service.web.rule_view import DAYS, list_packs, load_fared
+from service.web.rule_view import DAYS, list_packs, load_fares
 from service.web.services import Services, services_of
 
 router = APIRouter(include_in_schema=False)
@@ -40,20 +40,21 @@ def list_rules(request: Request, services: _Services, system: str = "", q: str =
     """The packs; with `system`, `q` or `used`, the rules of one pack, with the words, or that answered lately."""
     matcher = services.pipeline.matcher
     with services.engine.connect() as conn:
-        fared = load_fared(conn, matcher, datetime.now(UTC))
-    found = [fared[ready.rule.id] for ready in matcher.rules.values() if _is_wanted(ready, system, q)]
+        fares = load_fares(conn, datetime.now(UTC))
+    found = list(matcher.rules.values()) if system or q or used else []
+    found = [ready for ready in found if _is_wanted(ready, system, q)]
     if used:
-        found = sorted((one for one in found if one.events), key=lambda one: (-one.events, one.id))
-    shown = found if system or q or used else []
-    packs = list_packs(matcher, fared)
+        answered = [ready for ready in found if fares.events.get(ready.rule.id)]
+        found = sorted(answered, key=lambda ready: (-fares.events[ready.rule.id], ready.rule.id))
+    packs, shown = list_packs(matcher, fares), [fares.of(ready) for ready in found[:_MOST_RULES]]
     return show_twinned(
         request,
         "rules.html",
-        {"packs": packs, "rules": shown[:_MOST_RULES], "total": len(matcher.rules), "days": DAYS},
+        {"packs": packs, "rules": shown, "total": len(matcher.rules), "days": DAYS},
         section="/rules",
         packs=packs,
-        rules=shown[:_MOST_RULES],
-        hidden=max(0, len(shown) - _MOST_RULES),
+        rules=shown,
+        hidden=max(0, len(found) - _MOST_RULES),
         total=len(matcher.rules),
         days=DAYS,
         system=system,
@@ -71,7 +72,7 @@ def show_rule(request: Request, services: _Services, rule_id: str) -> Response:
         return show_error(request, 404, "No such rule", "It may have been renamed or removed since it gave its answer.")
     now = datetime.now(UTC)
     with services.engine.connect() as conn:
-        fared = load_fared(conn, matcher, now)[rule_id]
+        fared = load_fares(conn, now).of(ready)
         hits = [row_of(one, "", now) for one in list_answered_by(conn, rule_id, _HITS_SHOWN)]
     source = as_yaml(ready)
     twin = asdict(fared) | {
@@ -109,9 +110,11 @@ def as_yaml(ready: ReadyRule) -> str:
 
 
 def _is_wanted(ready: ReadyRule, system: str, q: str) -> bool:
+    if system and ready.pack.system != system:
+        return False
     rule = ready.rule
-    words = f"{rule.id} {rule.title} {rule.cause}".lower()
-    return (not system or ready.pack.system == system) and all(word in words for word in q.lower().split())
+    words = f"{rule.id} {rule.title} {rule.cause}".lower() if q else ""
+    return all(word in words for word in q.lower().split())
 
 
 def _proof(matcher: Matcher, text: str, context: dict[str, object]) -> Proof:

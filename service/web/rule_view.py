@@ -7,7 +7,7 @@ from datetime import datetime
 
 from sqlalchemy import Connection
 
-from service.match.matcher import Matcher
+from service.match.matcher import Matcher, ReadyRule
 from service.store.tallies import count_answered
 from service.store.verdicts import Judged, list_judged
 from service.web.words import template_words
@@ -43,36 +43,48 @@ class FaredPack:
     events: int
 
 
-def load_fared(conn: Connection, matcher: Matcher, now: datetime) -> dict[str, Fared]:
-    """Every rule that is loaded, by its id. Verdicts are those on any of its versions, of the latest 5,000."""
-    events = count_answered(conn, DAYS, now, ("producer", "producer_name"))
+@dataclass(frozen=True, slots=True)
+class Fares:
+    """Events of the last `DAYS` days, and verdicts on any version, by the id of a rule."""
+
+    events: Mapping[str, int]
+    verdicts: Mapping[str, Judged]
+
+    def of(self, ready: ReadyRule) -> Fared:
+        """How one rule fares."""
+        rule = ready.rule
+        judged = self.verdicts.get(rule.id, Judged(0, 0))
+        return Fared(
+            id=rule.id,
+            title=template_words(rule.title),
+            system=ready.pack.system,
+            verdict=rule.verdict,
+            cause=rule.cause,
+            confidence=rule.confidence,
+            examples=len(rule.examples),
+            events=self.events.get(rule.id, 0),
+            **judged._asdict(),
+            rate=judged.rate,
+        )
+
+
+def load_fares(conn: Connection, now: datetime) -> Fares:
+    """How rules fare, by the latest 2,000 verdicts."""
+    counted = count_answered(conn, DAYS, now, ("producer", "producer_name"))
     verdicts: dict[str, Judged] = {}
     for (producer, name, _), one in list_judged(conn).items():
         if producer == "rule":
             before = verdicts.get(name, Judged(0, 0))
             verdicts[name] = Judged(before.approved + one.approved, before.rejected + one.rejected)
-    return {
-        name: Fared(
-            id=name,
-            title=template_words(ready.rule.title),
-            system=ready.pack.system,
-            verdict=ready.rule.verdict,
-            cause=ready.rule.cause,
-            confidence=ready.rule.confidence,
-            examples=len(ready.rule.examples),
-            events=events["rule", name],
-            **(judged := verdicts.get(name, Judged(0, 0)))._asdict(),
-            rate=judged.rate,
-        )
-        for name, ready in matcher.rules.items()
-    }
+    return Fares({name: many for (producer, name), many in counted.items() if producer == "rule"}, verdicts)
 
 
-def list_packs(matcher: Matcher, fared: Mapping[str, Fared]) -> list[FaredPack]:
+def list_packs(matcher: Matcher, fares: Fares) -> list[FaredPack]:
     """Every pack that is loaded, with the events of its rules."""
     events: Counter[str] = Counter()
-    for one in fared.values():
-        events[one.system] += one.events
+    for name, many in fares.events.items():
+        if ready := matcher.rules.get(name):
+            events[ready.pack.system] += many
     return [
         FaredPack(pack.system, pack.owner, pack.layer, len(pack.rules), events[pack.system]) for pack in matcher.packs
     ]
