@@ -3,6 +3,7 @@
 import gc
 import pkgutil
 import sys
+from functools import cache
 from importlib import import_module
 
 import typer
@@ -23,8 +24,9 @@ def _root() -> None:
     """Why was it denied, what is the smallest fix, and did it work."""
 
 
+@cache
 def build_app() -> typer.Typer:
-    """The application with every command group registered."""
+    """The application with every command group registered, once."""
     for module in sorted(info.name for info in pkgutil.iter_modules(__path__)):
         register = getattr(import_module(f"{__name__}.{module}"), "register", None)
         if register is not None:
