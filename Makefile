@@ -7,6 +7,9 @@ ELASTALERT := tests/clients/elastalert
 
 .PHONY: help setup demo serve test check chaos fuzz audit fmt lock rules bench screenshots elastalert clean
 
+# What the tests start a hundred times is compiled once.
+unexport PYTHONDONTWRITEBYTECODE
+
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
