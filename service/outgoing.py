@@ -55,7 +55,8 @@ def _trusting(authority: str | None) -> ssl.SSLContext:
 async def fetch(url: str, *, patience: float, limit: int, headers: dict[str, str] | None = None) -> bytes:
     """The body of a 200 answer to a GET, at most `limit` bytes.
 
-    `patience` in seconds holds for each step, and three times that for all of it, however slowly the answer trickles. Raises `Unreachable`.
+    `patience` in seconds holds for each step, and three times that for all, however slowly the answer trickles.
+    Raises `Unreachable`.
     """
     status, body = await _ask("GET", url, patience, limit, headers)
     if status != 200:

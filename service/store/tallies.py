@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
 from typing import Any, Literal, get_args
 
-from sqlalchemy import Connection, Engine, func, insert, select, update
+from sqlalchemy import Connection, Engine, delete, func, insert, select, update
 
 from service.store.bulk import insert_missing
 from service.store.ids import first_id_at
@@ -17,6 +17,7 @@ from service.store.tables import events, failures
 from service.store.tally_tables import tallies, tally_marks
 
 _LAG = timedelta(minutes=2)
+_AHEAD = timedelta(minutes=5)  # more than clocks of machines differ
 _MARK = "events"
 Fact = Literal["day", "producer", "producer_name"]
 Counts = Counter[tuple[date, str, str]]
@@ -54,6 +55,8 @@ def fold_a_day(engine: Engine, now: datetime) -> bool:
         mark = conn.execute(select(tally_marks.c.upto).where(tally_marks.c.name == _MARK)).scalar()
         oldest = select(events.c.received_at).order_by(events.c.id).limit(1)
         start = mark or conn.execute(oldest).scalar()
+        if mark and mark > now + _AHEAD:
+            return _begin_today_anew(engine, mark, now)
         if start is None or start >= until:
             return False
         end = min(_midnight_after(start), until)
@@ -62,6 +65,15 @@ def fold_a_day(engine: Engine, now: datetime) -> bool:
         if _move_mark(conn, mark, end):
             _add(conn, counted)
     return end < until
+
+
+def _begin_today_anew(engine: Engine, mark: datetime, now: datetime) -> bool:
+    """A clock ran ahead and moved the mark, so that what comes now would never count. No event of today is deleted."""
+    midnight = _midnight_after(now) - DAY
+    with engine.begin() as conn:
+        if _move_mark(conn, mark, midnight):
+            conn.execute(delete(tallies).where(tallies.c.day >= midnight.date()))
+    return True
 
 
 def _count(conn: Connection, start: datetime, end: datetime) -> Counts:

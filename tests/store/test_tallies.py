@@ -54,3 +54,18 @@ def test_nothing_is_folded_while_a_transaction_may_still_add_to_it(
         pass
     assert not fold_a_day(engine, received + DAY + timedelta(seconds=1)), "a second later there is no other day"
     assert count(engine, received, "producer") == {("rule",): 1}
+
+
+def test_a_clock_that_ran_ahead_costs_no_count(
+    engine: Engine, writer: Writer, occur: Callable[..., Occurrence]
+) -> None:
+    writer.submit([occur("a", rule="v1")]).result(30)
+    now = datetime.now(UTC)
+    for moment in (now + 3 * DAY, now):
+        while fold_a_day(engine, moment):
+            pass
+    writer.submit([occur("b", rule="v1")]).result(30)
+    assert count(engine, now, "day") == {(now.date(),): 2}
+    while fold_a_day(engine, now + timedelta(hours=1)):
+        pass
+    assert sum(count(engine, now + timedelta(hours=1), "producer").values()) == 2
