@@ -226,7 +226,7 @@ class Activity(Record, table=True):
     """
 
     __tablename__ = "activity"
-    __table_args__ = (Index(None, "failure_id", "id"),)
+    __table_args__ = (Index(None, "failure_id", "id"), Index(None, "action", "id"))
 
     id: str = Field(primary_key=True)
     at: datetime

@@ -168,7 +168,9 @@ def _rights(request: Request) -> dict[str, bool]:
 
 
 def _show_invisible(value: Any) -> Any:
-    return mark_invisible(value) if isinstance(value, str) and not isinstance(value, Markup) else value
+    if not isinstance(value, str) or isinstance(value, Markup) or value.isprintable():
+        return value
+    return mark_invisible(value)
 
 
 def _fill_query(values: Mapping[str, str], names: Sequence[str]) -> str:
