@@ -1,6 +1,7 @@
 """Failures whose rule gave the same answer but for the names in it, to be approved at once."""
 
 import json
+import re
 from typing import Any
 
 from sqlalchemy import Connection, select
@@ -10,6 +11,9 @@ from service.store.tables import Failure, analyses, failures
 
 _NAMES = ("principal", "action", "resource")
 _LOOKED_AT = 300
+_BETWEEN_PARTS = re.compile(r"[:/@]+")
+_SHORTEST_PART, _MOST_PARTS = 3, 100
+_PRIVATE = 0xE000  # no text that people read has these characters
 _COLUMNS = [column.name for column in failures.c]
 
 
@@ -52,10 +56,18 @@ def list_alike(conn: Connection, failure_id: str, limit: int) -> list[Failure]:
 
 
 def _words(answer: dict[str, Any]) -> str:
-    """The answer's text without its own names: what a reviewer reads once for all of them."""
+    """The answer's text without its own names: what a reviewer reads once for all of them.
+
+    Parts of a name count too: of `system:serviceaccount:shop:cart` a fix says only `cart`.
+    """
     said = {name: value for name, value in answer.items() if name not in {"id", "evidence", *_NAMES}}
     text = json.dumps(said, sort_keys=True, ensure_ascii=False)
-    names = sorted((str(answer.get(name) or ""), f"\0{name}\0") for name in _NAMES)
-    for name, mark in sorted(names, key=lambda pair: len(pair[0]), reverse=True):
-        text = text.replace(json.dumps(name, ensure_ascii=False)[1:-1], mark) if name else text
-    return text + "".join(mark for name, mark in names if name)
+    marks: dict[str, str] = {}
+    for number, field in enumerate(_NAMES):
+        whole = json.dumps(str(answer.get(field) or ""), ensure_ascii=False)[1:-1]
+        parts = [part for part in _BETWEEN_PARTS.split(whole) if len(part) >= _SHORTEST_PART][:_MOST_PARTS]
+        for place, name in enumerate([whole, *parts]):
+            marks.setdefault(name, f"\0{chr(_PRIVATE + 256 * number + place)}")
+    for name in sorted(filter(None, marks), key=len, reverse=True):
+        text = text.replace(name, marks[name])
+    return text + "".join(f"\0{field}" for field in _NAMES if answer.get(field))

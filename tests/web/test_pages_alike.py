@@ -56,6 +56,15 @@ def test_same_words_for_other_names_are_approved_at_once(site: Site) -> None:
             assert (made.reviewer, made.decision, made.note) == ("ana@example.com", "approve", "same team")
 
 
+def test_a_fix_that_says_only_a_part_of_a_name_is_the_same_too(site: Site) -> None:
+    for number, account in enumerate(("cart-0", "cart-1")):
+        grant = {"kind": "manifest", "title": "Role", "content": f"name: {account}-list-pods", "apply": "kubectl"}
+        fix = {"summary": "Grant it.", "artifacts": [grant]}
+        one = seed(site, number, f"system:serviceaccount:shop:{account}", fix=fix)
+    seed(site, 9, "system:serviceaccount:shop:cart-9", fix={**fix, "summary": "Grant more."})
+    assert f'href="/failures/{one}/alike">Approve 2 alike' in site.browser().get(f"/failures/{one}").text
+
+
 def test_what_was_not_ticked_or_has_changed_stays(site: Site) -> None:
     browser = site.browser()
     first, second, third = (seed(site, n, f"app_{n}") for n in (1, 2, 3))
