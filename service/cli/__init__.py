@@ -5,8 +5,11 @@ import pkgutil
 import sys
 from functools import cache
 from importlib import import_module
+from typing import Annotated
 
 import typer
+
+from service import __version__
 
 # A start makes a million objects that stay. At its usual pace the collector walks through them for a quarter of it.
 _COLLECT_AFTER = 100_000
@@ -19,8 +22,18 @@ app = typer.Typer(
 )
 
 
+def _tell_version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"whydenied {__version__}")
+        raise typer.Exit
+
+
 @app.callback()
-def _root() -> None:
+def _root(
+    _: Annotated[
+        bool, typer.Option("--version", callback=_tell_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
     """Why was it denied, what is the smallest fix, and did it work."""
 
 

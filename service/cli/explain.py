@@ -16,6 +16,7 @@ from service.rules.load import RuleError, default_folder, load_packs
 
 MAX_TEXT = 4 * 1024 * 1024
 _NO_RULE = "No rule knows this text. Check that the whole error is in it, not only its last line."
+_SHOWN = 200  # characters of what was given instead of a file
 
 
 def register(app: typer.Typer) -> None:
@@ -111,7 +112,9 @@ def _open(file: str) -> TextIO:
     try:
         return Path(file).open(encoding="utf-8", errors="replace")
     except OSError as error:
-        typer.echo(f"whydenied: cannot read {file}: {error.strerror}", err=True)
+        typer.echo(f"whydenied: cannot read {file[:_SHOWN]}: {error.strerror}", err=True)
+        if " " in file:
+            typer.echo("A text is read from standard input: whydenied explain < error.txt", err=True)
         raise typer.Exit(2) from None
 
 

@@ -9,6 +9,8 @@ import psutil
 import pytest
 from command import run_command
 
+from service import __version__
+
 COMMAND = [sys.executable, "-m", "service", "explain"]
 DENIAL = '{"code":"permission-denied","error":"Access to the embed endpoint is denied."}'
 
@@ -45,12 +47,23 @@ def test_prints_json() -> None:
     assert answer["missing_permissions"] == ["api-key:endpoint:embed"]
 
 
+def test_tells_its_release() -> None:
+    assert run_command("--version").stdout == f"whydenied {__version__}\n"
+
+
 def test_abstains_without_inventing() -> None:
     answer = json.loads(explain("--json", text="the moon is full").stdout)
     assert (answer["verdict"], answer["cause"], answer["fix"]) == ("unknown", None, None)
 
 
-@pytest.mark.parametrize(("args", "text", "words"), [(["/no/such/file"], "", "cannot read"), ([], "  \n", "no text")])
+@pytest.mark.parametrize(
+    ("args", "text", "words"),
+    [
+        (["/no/such/file"], "", "cannot read"),
+        (["access denied for bob"], "", "standard input"),
+        ([], "  \n", "no text"),
+    ],
+)
 def test_says_what_is_wrong_without_a_traceback(args: list[str], text: str, words: str) -> None:
     run = explain(*args, text=text)
     assert run.returncode == 2
