@@ -14,7 +14,7 @@ from sqlalchemy.exc import SQLAlchemyError
 log = structlog.get_logger(__name__)
 
 INTERVAL = 0.5
-LONG = 2_000
+LONG = 4_000
 """Pages of a log that is made to begin anew: by itself SQLite does that only when its writers pause."""
 _PATIENCE = 50  # ms that writers wait for a reader who still needs the log
 

@@ -132,8 +132,8 @@ def _open_sqlite(url: URL, busy_timeout: float) -> Engine:
     return engine
 
 
-# An event fills most of a 4 KiB page, so that a batch wrote a hundred; larger pages hold several.
-_PAGE_BYTES = 16_384
+# An event fills half a 4 KiB page, and the rest is wasted; of 16 KiB pages each entry of an index writes a whole one.
+_PAGE_BYTES = 8_192
 _CHECKPOINT_PAGES = (
     16_000  # A running service copies the log much earlier, see `checkpoint`; this is for when it cannot.
 )
