@@ -134,9 +134,8 @@ def _open_sqlite(url: URL, busy_timeout: float) -> Engine:
 
 # An event fills half a 4 KiB page, and the rest is wasted; of 16 KiB pages each entry of an index writes a whole one.
 _PAGE_BYTES = 8_192
-_CHECKPOINT_PAGES = (
-    16_000  # A running service copies the log much earlier, see `checkpoint`; this is for when it cannot.
-)
+# A running service copies the log much earlier, see `checkpoint`; this is for when it cannot.
+_CHECKPOINT_PAGES = 16_000
 
 
 def _make_private(file: Path) -> None:
