@@ -15,7 +15,8 @@ RUN /opt/build/bin/pip wheel --quiet --no-deps --no-build-isolation --wheel-dir 
  && /opt/whydenied/bin/pip install --quiet --no-deps /dist/*.whl
 # What is computed once from the rules: a container, which forgets, would compute it at every start.
 ENV XDG_CACHE_HOME=/opt/whydenied/cache
-RUN echo access denied | /opt/whydenied/bin/whydenied explain > /dev/null
+RUN echo access denied | /opt/whydenied/bin/whydenied explain > /dev/null \
+ && chmod -R a+rX /opt/whydenied/cache
 
 # Run: no compiler, no root, and nothing written but /var/lib/whydenied.
 FROM python:3.11-slim-bookworm

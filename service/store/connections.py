@@ -7,7 +7,7 @@ from typing import Protocol
 
 import msgspec
 from sqlalchemy import Connection as DatabaseConnection
-from sqlalchemy import delete, select, update
+from sqlalchemy import delete, select, text, update
 
 from connectors.base import Auth
 from service.keyring import Keyring, WrongKey
@@ -16,6 +16,8 @@ from service.store.ids import new_id
 from service.store.limits import Limits, drop_limits, set_limits
 from service.store.rows import as_record, as_records
 from service.store.tables import Connection, connections, refusals
+
+_DECLARING = 0x77686463  # any constant that no other program on the server uses
 
 
 class NameTaken(Exception):
@@ -101,8 +103,11 @@ def change_limits(conn: DatabaseConnection, name: str, limits: Limits) -> None:
 def declare(conn: DatabaseConnection, keyring: Keyring, wanted: Iterable[Wanted]) -> None:
     """Make the declared connections those of the file: add, change and remove. Others stay as they are.
 
-    Raises `NameTaken` when the file declares a name that somebody gave to a connection by hand.
+    Processes that start at once take turns. Raises `NameTaken` when the file declares a name that somebody gave to a
+    connection by hand.
     """
+    if conn.dialect.name == "postgresql":
+        conn.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _DECLARING})
     stored = {connection.name: connection for connection in list_connections(conn)}
     named = {one.name: one for one in sorted(wanted, key=lambda one: one.name)}
     for name, one in named.items():

@@ -7,11 +7,11 @@ is read twice is stored once.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import msgspec
 from sqlalchemy import Connection as DatabaseConnection
-from sqlalchemy import delete, select, update
+from sqlalchemy import delete, or_, select, update
 
 from service.keyring import Keyring, WrongKey
 from service.store.bulk import insert_missing
@@ -19,6 +19,8 @@ from service.store.connections import IsDeclared, NoSuchConnection, get_connecti
 from service.store.event_row import as_text
 from service.store.rows import as_record, as_records
 from service.store.tables import Connection, Pull, connections, pulls
+
+_FARTHEST = timedelta(days=2)  # nothing is put off for so long
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,10 +84,9 @@ def get_pull(conn: DatabaseConnection, name: str) -> Pull | None:
 
 
 def due_pulls(conn: DatabaseConnection, now: datetime, limit: int) -> list[Pull]:
-    """The pulls whose time has come, the longest waiting first."""
-    return as_records(
-        Pull, conn.execute(select(pulls).where(pulls.c.next_at <= now).order_by(pulls.c.next_at).limit(limit))
-    )
+    """The pulls whose time has come, the longest waiting first; and those that a clock which ran ahead put off."""
+    due = or_(pulls.c.next_at <= now, pulls.c.next_at > now + _FARTHEST)
+    return as_records(Pull, conn.execute(select(pulls).where(due).order_by(pulls.c.next_at).limit(limit)))
 
 
 def claim_pull(conn: DatabaseConnection, pull: Pull, until: datetime) -> bool:

@@ -154,6 +154,8 @@ class Writer:
         with self._changed:
             if self._stopping:
                 raise StoreUnavailable("the service is shutting down")
+            if self.is_stalled:
+                raise StoreUnavailable("the database has had one transaction for more than ten seconds")
             if self._waiting >= self._queue_limit or self._characters >= _QUEUE_CHARACTERS:
                 raise Overloaded(min(_LONGEST_RETRY, math.ceil(self._waiting / self._rate) or 1))
             self._queue.append(submission)

@@ -90,7 +90,7 @@ class Provider:
             return None
         address = published.get("end_session_endpoint")
         query = {"client_id": self.client.client_id, "post_logout_redirect_uri": f"{self.client.public_url}/login"}
-        return _with_query(str(address), query) if is_safe_address(address) else None
+        return _with_query(str(address), query) if self._is_safe(address) else None
 
     async def sign_in(self, *, code: str, verifier: str, nonce: str, issuer: str | None) -> Mapping[str, Any]:
         """What the provider says of whoever brought this code. Raises `SignInFailed`.
@@ -153,7 +153,7 @@ class Provider:
         """The claims, with those that the provider tells only when it is asked with the access token."""
         address, admission = published.get("userinfo_endpoint"), self.client.admission
         lacks = "email" not in claims or (admission.roles and admission.role_claim not in claims)
-        if not lacks or not isinstance(access_token, str) or not is_safe_address(address):
+        if not lacks or not isinstance(access_token, str) or not self._is_safe(address):
             return claims
         try:
             headers = {"Authorization": f"Bearer {access_token}"}
@@ -181,12 +181,17 @@ class Provider:
             if published.get("issuer") != self.client.issuer:
                 raise self._away("its discovery document names another issuer")
             needed = ("authorization_endpoint", "token_endpoint", "jwks_uri")
-            if unsafe := [name for name in needed if not is_safe_address(published.get(name))]:
+            if unsafe := [name for name in needed if not self._is_safe(published.get(name))]:
                 raise self._away(f"no safe address for {', '.join(unsafe)} in its discovery document")
             keys = await fetch(published["jwks_uri"], patience=_PATIENCE, limit=_LARGEST)
         except Unreachable as error:
             raise self._away(str(error)) from None
         return published, keys
+
+    def _is_safe(self, url: object) -> bool:
+        """Whether the provider may send us there: a provider elsewhere has nothing to seek on this machine."""
+        ours = urlsplit(self.client.issuer).scheme
+        return is_safe_address(url) and urlsplit(str(url)).scheme in {"https", ours}
 
     def _away(self, reason: str) -> SignInFailed:
         log.warning("the OpenID Connect provider cannot be used", issuer=self.client.issuer, reason=reason)

@@ -35,7 +35,7 @@ _POLL_SECONDS = 5.0
 _AT_ONCE = 4
 _MOST_PAGES = 20
 _MOST_TRIES = {PullLater: 6, PullGone: 3}
-_FIRST_WAIT, _LONGEST_WAIT, _REFUSED_WAIT = 10.0, 3_600.0, 1_800.0
+_FIRST_WAIT, _LONGEST_WAIT, _REFUSED_WAIT, _LONGEST_ASKED_WAIT = 10.0, 3_600.0, 1_800.0, 86_400.0
 _NOT_STORED = (Overloaded, StoreUnavailable, Unstorable, RedactionFailed)
 
 _log = structlog.get_logger(__name__)
@@ -231,7 +231,11 @@ class Pulling:
         if isinstance(error, PullRefused):
             return _REFUSED_WAIT
         asked = error.seconds if isinstance(error, PullLater) else None
-        return max(asked or 0.0, self._backoff(failed), float(every if isinstance(error, PullGone) else 0))
+        return max(
+            min(asked or 0.0, _LONGEST_ASKED_WAIT),
+            self._backoff(failed),
+            float(every if isinstance(error, PullGone) else 0),
+        )
 
     def _backoff(self, failed: int) -> float:
         return min(self._first_wait * 2.0 ** min(failed, 10), _LONGEST_WAIT) * random.uniform(1.0, 1.25)  # noqa: S311

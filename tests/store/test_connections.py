@@ -1,10 +1,12 @@
 """Connections: secrets are stored encrypted, names are unique, and only the file changes what it declares."""
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 
 import pytest
-from sqlalchemy import Engine, text
+from sqlalchemy import Connection, Engine, text
 
 from connectors.base import Auth
 from service.keyring import Keyring, WrongKey
@@ -21,8 +23,10 @@ from service.store.connections import (
     get_connection,
     list_connections,
 )
+from service.store.engine import open_engine
 from service.store.limits import Limits, limits_by_connection
 from service.store.occurrence import Occurrence
+from service.store.pulls import Schedule, due_pulls, note_success, set_pull
 from service.store.writer import Writer
 
 KEYRING = Keyring(b"the master key of this test")
@@ -95,6 +99,27 @@ def test_declared_connections_follow_the_file_and_nothing_else(engine: Engine) -
             declare(conn, KEYRING, [Wanted("by-hand")])
 
 
+def test_processes_that_start_at_once_declare_the_same_file(fresh_postgres_url: str) -> None:
+    engine = open_engine(fresh_postgres_url)
+
+    def start() -> None:
+        with engine.begin() as conn:
+            declare(conn, KEYRING, [Wanted("a")])
+
+    with ThreadPoolExecutor(1) as pool, engine.connect() as first:
+        declare(first, KEYRING, [Wanted("a")])
+        other = pool.submit(start)
+        while not other.done() and not is_waited_for(first):
+            pass
+        first.commit()
+        other.result(30)
+    engine.dispose()
+
+
+def is_waited_for(conn: Connection) -> bool:
+    return conn.execute(text("SELECT count(*) > 0 FROM pg_locks WHERE NOT granted")).scalar_one()
+
+
 def test_a_file_sets_secrets_right_after_the_key_was_lost(engine: Engine) -> None:
     other = Keyring(b"another master key")
     with engine.begin() as conn:
@@ -129,3 +154,15 @@ def test_limits_come_and_go_with_the_connection(engine: Engine) -> None:
         assert limits_by_connection(conn)["c"].over(Limits(9, 9, 9)) == Limits(0, 9, 9)
         delete_connection(conn, "c")
         assert "c" not in limits_by_connection(conn)
+
+
+def test_a_clock_that_ran_ahead_puts_no_pull_off(engine: Engine) -> None:
+    now, minute = datetime.now(UTC), timedelta(minutes=1)
+    wrong = now + timedelta(days=3)
+    with engine.begin() as conn:
+        create_connection(conn, KEYRING, "a", "generic", SIGNED)
+        set_pull(conn, KEYRING, "a", Schedule({}, 60), wrong)
+        note_success(conn, "a", wrong, wrong + minute)
+        assert [pull.connection for pull in due_pulls(conn, now, 9)] == ["a"]
+        note_success(conn, "a", now, now + minute)
+        assert due_pulls(conn, now, 9) == []

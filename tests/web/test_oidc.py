@@ -1,5 +1,7 @@
 """Signing in with an OpenID Connect provider: the way in, and every way to get in wrongly."""
 
+import asyncio
+import json
 import math
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -22,6 +24,7 @@ from service_site import EMAIL, PASSWORD, Site, running_site
 from service.oidc_settings import OidcSettingsError, open_provider
 from service.settings import Settings
 from service.store.access import change_account, create_account, list_accounts
+from service.web.oidc_claims import SignInFailed
 
 ADA = {"sub": "ada-1", "email": "ada@example.com", "email_verified": True, "groups": ["sre"]}
 
@@ -316,3 +319,23 @@ def test_a_provider_that_cannot_work_is_told_at_the_start(settings: dict[str, An
     assert open_provider(Settings(**given)) is not None
     with pytest.raises(OidcSettingsError, match=message):
         open_provider(Settings(**{**given, **settings}))
+
+
+@pytest.mark.parametrize(
+    "address", ["http://127.0.0.1:6379/", "HTTP://localhost/", "http://keys.example/", "file:///k"]
+)
+def test_a_provider_elsewhere_may_not_send_us_to_this_machine(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    issuer = "https://login.example"
+    told = dict.fromkeys(["authorization_endpoint", "token_endpoint"], f"{issuer}/x") | {"jwks_uri": address}
+    asked = []
+
+    async def answer(url: str, **_: object) -> bytes:
+        asked.append(url)
+        return json.dumps({"issuer": issuer, **told}).encode()
+
+    monkeypatch.setattr("service.web.oidc_provider.fetch", answer)
+    provider = open_provider(Settings(oidc_issuer=issuer, oidc_client_id="w", public_url="https://why.example"))
+    assert provider
+    with pytest.raises(SignInFailed):
+        asyncio.run(provider.authorization_url(state="s", nonce="n", challenge="c"))
+    assert asked == [f"{issuer}/.well-known/openid-configuration"]
