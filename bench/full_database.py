@@ -44,6 +44,7 @@ _CAUSES = (
 )
 _ENVIRONMENTS = ("production",) * 5 + ("staging",) * 2 + ("test",)
 _CONNECTIONS, _SERVICES, _SYSTEMS, _CLOUDS, _RULES = 7, 40, 60, 6, 600
+_COMMONEST = 0.3  # the share of failures of one system, and of those that one rule answers
 _SKEW = 0.35
 _PROMPT = "the-system-prompt"
 _FILLER = "request 4711 upstream pod retry backoff deadline " * 6
@@ -107,8 +108,10 @@ class FullDatabase:
         producer = _PRODUCERS[number % 10]
         known = producer != "none"
         status = dice.choice(_STATUSES) if known else "needs_review"
-        system = dice.randrange(_SYSTEMS)
-        producer_name = {"rule": rules[number % len(rules)], "llm": "root_cause"}.get(producer)
+        part = dice.randrange(_SYSTEMS)
+        system = "kubernetes" if dice.random() < _COMMONEST else f"cloud{part % _CLOUDS}.part{part}"
+        rule = rules[0] if dice.random() < _COMMONEST else rules[number % len(rules)]
+        producer_name = {"rule": rule, "llm": "root_cause"}.get(producer)
         return {
             "id": self._id_at(first),
             "fingerprint": f"fingerprint-{number}",
@@ -133,7 +136,7 @@ class FullDatabase:
             "current_analysis_id": f"analysis-{number}" if known else None,
             "verdict": "permission" if known else None,
             "cause": dice.choice(_CAUSES) if known else None,
-            "system": f"cloud{system % _CLOUDS}.part{system}" if known else None,
+            "system": system if known else None,
             "confidence": "confirmed" if producer == "rule" else "likely" if known else None,
             "producer": producer,
             "producer_name": producer_name,

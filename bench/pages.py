@@ -42,6 +42,7 @@ _FILTERS = {
     "nobody": "producer=none",
     "source": "source=source-3",
     "system": "system=cloud1.part7",
+    "commonest system": "system=kubernetes",
     "cloud": "system=cloud1",
     "service": "service=service-3",
     "environment": "environment=test",
@@ -162,6 +163,8 @@ def fixed_paths() -> Iterator[tuple[str, str]]:
     yield "rules: words", "/rules?q=denied"
     yield "rules: that answered", "/rules?used=1"
     yield "rules: a rule", "/rules/{rule}"
+    yield "rules: the one that answered most", "/rules/{busiest}"
+    yield "failure: of the commonest system", "/failures/{common}"
     yield "sources: one", "/sources/source-3"
     yield "sources: unread of one", "/sources?connection=source-3"
     yield "sources: an unread delivery", "/sources/unparsed/{unread}"
@@ -262,6 +265,12 @@ def ids_of(engine: Engine, client: httpx.Client) -> dict[str, str]:
             "ruled": waiting,
             "rule": waiting.with_only_columns(row.producer_name),
             "analysis": waiting.with_only_columns(row.current_analysis_id),
+            "common": ordered.where(row.system == "kubernetes", row.producer == "rule"),
+            "busiest": select(row.producer_name)
+            .where(row.producer == "rule")
+            .group_by(row.producer_name)
+            .order_by(func.count().desc())
+            .limit(1),
             "call": select(model_calls.c.id).limit(1),
             "unread": select(unparsed.c.id).limit(1),
         }

@@ -63,6 +63,7 @@ Sort = Literal["latest", "events", "priority"]
 SORTS: tuple[Sort, ...] = get_args(Sort)
 _DAY = 86_400
 _NEAR, _FEW = 1_000, 5_000
+_VERSIONS, _ANSWERS = 5, 300
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,7 +206,10 @@ def _rare_fact(conn: Connection, filters: FailureFilter) -> str | None:
 
 def _part(conn: Connection, ordered: Select[str], start: int, limit: int) -> list[Failure]:
     """One part of a list of ids, and one more if there is. Rows as wide as these take longer to sort than to find."""
-    ids = conn.execute(ordered.offset(start).limit(limit + 1)).scalars().all()
+    return _in_order(conn, conn.execute(ordered.offset(start).limit(limit + 1)).scalars().all())
+
+
+def _in_order(conn: Connection, ids: Sequence[str]) -> list[Failure]:
     rows = as_records(Failure, conn.execute(select(failures).where(failures.c.id.in_(ids)))) if ids else []
     by_id = {one.id: one for one in rows}
     return [by_id[one] for one in ids if one in by_id]
@@ -240,17 +244,24 @@ def get_failure(conn: Connection, failure_id: str) -> Failure | None:
 
 
 def list_answered_by(conn: Connection, rule_id: str, limit: int) -> list[Failure]:
-    """The failures that a rule answered last and still answers, the latest first."""
-    answered = (
-        select(failures)
-        .select_from(analyses)
-        .join(failures, failures.c.id == analyses.c.failure_id)
-        .where(failures.c.current_analysis_id == analyses.c.id)
-        .where(analyses.c.producer == "rule", analyses.c.producer_name == rule_id)
-        .order_by(analyses.c.created_at.desc())
-        .limit(limit)
-    )
-    return as_records(Failure, conn.execute(answered))
+    """The failures that a rule answered last and still answers, the latest first.
+
+    Looks at the latest 300 answers of each of the five versions that answered last.
+    """
+    by_rule = (analyses.c.producer == "rule", analyses.c.producer_name == rule_id)
+    versions = select(analyses.c.producer_version).where(*by_rule).group_by(analyses.c.producer_version)
+    newest = versions.order_by(func.max(analyses.c.created_at).desc()).limit(_VERSIONS)
+    found: list[tuple[datetime, str]] = []
+    for version in conn.execute(newest).scalars():
+        given = select(analyses.c.id, analyses.c.failure_id, analyses.c.created_at).where(
+            *by_rule, analyses.c.producer_version == version
+        )
+        latest = given.order_by(analyses.c.created_at.desc()).limit(_ANSWERS).subquery()
+        still = (failures.c.id == latest.c.failure_id) & (failures.c.current_analysis_id == latest.c.id)
+        shown = select(latest.c.created_at, failures.c.id).join(failures, still)
+        found += ((at, one) for at, one in conn.execute(shown.order_by(latest.c.created_at.desc()).limit(limit)))
+    ids = [one for _, one in sorted(found, reverse=True)[:limit]]
+    return _in_order(conn, ids)
 
 
 def list_events(conn: Connection, failure_id: str, cursor: str | None, limit: int) -> Page[Event]:

@@ -7,6 +7,7 @@ from sqlalchemy import Connection, Table, delete, select
 from service.store.ids import first_id_at
 from service.store.request_tables import model_requests
 from service.store.tables import events, unparsed
+from service.store.tally_tables import busy_days
 
 
 def delete_older(conn: Connection, before: datetime, limit: int = 1_000) -> int:
@@ -15,6 +16,7 @@ def delete_older(conn: Connection, before: datetime, limit: int = 1_000) -> int:
     Failures, their counts, analyses and reviews stay: they are what was learned. Returns how many were deleted: call
     again until that is 0, each time in a transaction of its own.
     """
+    conn.execute(delete(busy_days).where(busy_days.c.day <= before.date()))
     return sum(_delete_older(conn, table, first_id_at(before), limit) for table in (events, unparsed, model_requests))
 
 

@@ -14,11 +14,12 @@ from service.store.bulk import insert_missing
 from service.store.ids import first_id_at
 from service.store.occurrences import DAY, days_until
 from service.store.tables import events, failures
-from service.store.tally_tables import tallies, tally_marks
+from service.store.tally_tables import busy_days, tallies, tally_marks
 
 _LAG = timedelta(minutes=2)
 _AHEAD = timedelta(minutes=5)  # more than clocks of machines differ
 _MARK = "events"
+_BUSY = 500
 Fact = Literal["day", "producer", "producer_name"]
 Counts = Counter[tuple[date, str, str]]
 
@@ -61,9 +62,11 @@ def fold_a_day(engine: Engine, now: datetime) -> bool:
             return False
         end = min(_midnight_after(start), until)
         counted = _count(conn, start, end)
+        busy = _count_busy(conn, end - DAY) if end == _midnight_after(start) else []
     with engine.begin() as conn:
         if _move_mark(conn, mark, end):
             _add(conn, counted)
+            insert_missing(conn, busy_days, busy)
     return end < until
 
 
@@ -72,7 +75,8 @@ def _begin_today_anew(engine: Engine, mark: datetime, now: datetime) -> bool:
     midnight = _midnight_after(now) - DAY
     with engine.begin() as conn:
         if _move_mark(conn, mark, midnight):
-            conn.execute(delete(tallies).where(tallies.c.day >= midnight.date()))
+            for table in (tallies, busy_days):
+                conn.execute(delete(table).where(table.c.day >= midnight.date()))
     return True
 
 
@@ -90,6 +94,14 @@ def _count(conn: Connection, start: datetime, end: datetime) -> Counts:
             counted[start.date(), producer, name or ""] += many
         start = stop
     return counted
+
+
+def _count_busy(conn: Connection, midnight: datetime) -> list[dict[str, Any]]:
+    """The failures that had many events on a day, with how many."""
+    of_the_day = (events.c.id >= first_id_at(midnight), events.c.id < first_id_at(midnight + DAY))
+    query = select(events.c.failure_id, func.count()).where(*of_the_day, events.c.failure_id.is_not(None))
+    busy = query.group_by(events.c.failure_id).having(func.count() >= _BUSY).order_by(events.c.failure_id)
+    return [{"failure_id": one, "day": midnight.date(), "events": many} for one, many in conn.execute(busy)]
 
 
 def _move_mark(conn: Connection, mark: datetime | None, end: datetime) -> bool:

@@ -33,5 +33,19 @@ class TallyMark(Record, table=True):
     upto: datetime
 
 
+class BusyDay(Record, table=True):
+    """How many events a failure had on one of its busy days (UTC). Of others it is quicker to count them again.
+
+    Without a foreign key: a day is counted while somebody may delete the failure.
+    """
+
+    __tablename__ = "busy_day"
+
+    failure_id: str = Field(primary_key=True)
+    day: date = Field(primary_key=True)
+    events: int
+
+
 tallies = Record.metadata.tables["tally"]
 tally_marks = Record.metadata.tables["tally_mark"]
+busy_days = Record.metadata.tables["busy_day"]
