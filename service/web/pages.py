@@ -95,6 +95,7 @@ def page_environment(prefix: str = "") -> Environment:
         confidence_words=lambda confidence: words.CONFIDENCES[Confidence(confidence)],
         verdict_words=lambda verdict: words.VERDICTS[Verdict(verdict)],
         dollars=words.dollars,
+        hours=words.hours,
         is_extra=words.is_extra,
         plural=words.plural,
         short=words.short,

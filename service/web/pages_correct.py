@@ -4,13 +4,14 @@ from collections.abc import Mapping
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Request
-from fastapi.responses import Response
+from fastapi.responses import JSONResponse, Response
 
 from service.domain import ArtifactKind, Cause, Confidence, Verdict, abstain
 from service.store.reviews import NoSuchAnalysis, StaleAnalysis
 from service.web.correction import InvalidCorrection, artifact_count, form_of, read_form
 from service.web.decisions import decide, open_next, read_note, read_seen
 from service.web.failure_view import FailureView
+from service.web.highlight import mark_invisible
 from service.web.pages import account_name, form_fields, query_string, show_twinned, twinned
 from service.web.pages_failure import load_view, no_such_failure
 from service.web.pages_review import damaged_form
@@ -72,6 +73,22 @@ def correct_failure(
     except NoSuchAnalysis:
         return no_such_failure(request)
     return open_next(request, services, failure_id, "correct")
+
+
+@router.post("/failures/{failure_id}/correct/check")
+def check_correction(
+    request: Request, services: _Services, failure_id: str, fields: Annotated[dict[str, str], Depends(form_fields)]
+) -> Response:
+    """What is to mend in a correction that is still being written: a message for each field. Stores nothing."""
+    view = _load(services, failure_id)
+    if view is None:
+        return no_such_failure(request)
+    errors: Mapping[str, str] = {}
+    try:
+        read_form(_answer_fields(fields), view.answer or _BLANK, text=view.text, reviewer="", analysis_id="")
+    except InvalidCorrection as invalid:
+        errors = {field: mark_invisible(message) for field, message in invalid.errors.items()}
+    return JSONResponse(errors)
 
 
 def _load(services: Services, failure_id: str) -> FailureView | None:

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 from jinja2 import Environment, FileSystemLoader
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-_ADDRESSES = r"""((?:href|action|src|formaction|data-fill|data-from|data-progress)=")"""
+_ADDRESSES = r"""((?:href|action|src|formaction|data-check|data-fill|data-from|data-progress)=")"""
 _LITERAL = re.compile(rf"{_ADDRESSES}(?=/(?!/))")
 _EXPRESSION = re.compile(rf"{_ADDRESSES}\{{\{{-?(.+?)-?\}}\}}")
 

@@ -124,9 +124,9 @@ def elapsed(since: datetime, now: datetime) -> str:
 
 
 def producer_words(made: Failure | Analysis) -> str | None:
-    """The rule's id, or `prompt@version`, or who corrected it."""
+    """The rule's id, or `prompt@version` without the version's hash, or who corrected it."""
     if made.producer == "llm":
-        return f"{made.producer_name}@{made.producer_version}"
+        return f"{made.producer_name}@{(made.producer_version or '').partition('-')[0]}"
     return made.producer_name if made.producer != "none" else None
 
 

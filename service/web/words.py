@@ -118,6 +118,13 @@ def plural(count: int, noun: str, plural_noun: str | None = None) -> str:
     return f"{count:,} {noun if count == 1 else plural_noun or noun + 's'}"
 
 
+def hours(count: float) -> str:
+    """A span of hours as `2 min`, `3 h` or `4 days`."""
+    if count < 1:
+        return f"{max(1, round(60 * count))} min"
+    return f"{round(count)} h" if count < 48 else f"{round(count / 24)} days"
+
+
 def short(text: str, length: int) -> str:
     """The text in `length` characters: of a long one its start and its telling end."""
     return text if len(text) <= length else f"{text[: length // 3]}…{text[length // 3 + 1 - length :]}"

@@ -87,6 +87,18 @@ def test_a_correction_is_mended_until_it_is_valid(site: Site, open_page: Open, s
     expect(page.get_by_text(f"Corrected by {EMAIL}")).to_be_visible()
 
 
+def test_what_is_wrong_with_a_correction_is_told_while_it_is_written(site: Site, open_page: Open) -> None:
+    page = open_page(f"/failures/{site.seed(next(NUMBERS), answer={}).failure_id}/correct")
+    title = page.get_by_label("Title").first
+    title.fill("")
+    expect(page.locator("#error-title")).to_have_text("Say in one line what was denied.")
+    expect(title).to_have_attribute("aria-describedby", "error-title")
+    page.get_by_label("Verdict").select_option("authentication")
+    expect(page.locator("#error-cause")).to_be_visible()
+    title.fill("Denied")
+    expect(page.locator("#error-title")).to_have_count(0)
+
+
 def test_the_keyboard_alone_is_enough(site: Site, open_page: Open) -> None:
     service = seed_pair(site)
     page = open_page(f"/?service={service}")

@@ -148,6 +148,17 @@ def test_an_invalid_correction_keeps_the_input_and_says_where_it_is_wrong(site: 
     assert stored(site, failure).status == "needs_review"
 
 
+def test_a_correction_is_checked_while_it_is_written(site: Site, browser: httpx.Client) -> None:
+    failure = seed(site)
+    form = form_on(browser.get(f"/failures/{failure}/correct").text)
+    told = browser.post(f"/failures/{failure}/correct/check", data={**form, "title": "", "fix_summary": ""}).json()
+    assert told["title"] == "Say in one line what was denied."
+    assert told.keys() == {"title", "fix_summary"}
+    assert browser.post(f"/failures/{failure}/correct/check", data=form).json() == {}
+    assert browser.post("/failures/nope/correct/check", data=form).status_code == 404
+    assert stored(site, failure).status == "needs_review"
+
+
 def test_a_late_correction_keeps_the_text_and_can_be_saved_knowingly(site: Site, browser: httpx.Client) -> None:
     failure = seed(site)
     form = form_on(browser.get(f"/failures/{failure}/correct").text)

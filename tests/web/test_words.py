@@ -83,3 +83,12 @@ def test_a_notice_says_only_fixed_words() -> None:
 def test_values_lose_their_invisible_characters_wherever_they_stand() -> None:
     template = page_environment().from_string('<p title="{{ x }}">{{ x }}</p>')
     assert template.render(x="a\u202e<b>\x07") == '<p title="a⟨U+202E⟩&lt;b&gt;⟨U+0007⟩">a⟨U+202E⟩&lt;b&gt;⟨U+0007⟩</p>'
+
+
+def test_spans_lists_and_addresses_are_short() -> None:
+    assert [words.hours(count) for count in (0, 0.5, 3.2, 90)] == ["1 min", "30 min", "3 h", "4 days"]
+    assert words.some(["a"] * 14) == f"{', '.join('a' * 12)} and 2 more"
+    assert words.some([]) == "not named"
+    assert words.short_url("https://example.com/a") == "example.com/a"
+    assert len(words.short("x" * 500, 60)) == 60
+    assert words.step_parts("Held: nothing") == ("Held:", " nothing")

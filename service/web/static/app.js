@@ -10,10 +10,15 @@
     if (s < 86400) return `${Math.round(s / 3600)} h ago`;
     return s < 30 * 86400 ? `${Math.round(s / 86400)} d ago` : date.toLocaleDateString(undefined, { dateStyle: "medium" });
   };
+  const here = (date, timeStyle) => date.toLocaleString(undefined, { dateStyle: "medium", timeStyle });
   const refreshTimes = () => all("time[data-ago]").forEach((time) => {
     const date = new Date(time.dateTime);
     time.textContent = ago(date);
-    if (!time.dataset.here) time.title = `${time.dataset.here = date.toLocaleString(undefined, { dateStyle: "medium", timeStyle: "long" })}\n${time.title}`;
+    if (!time.dataset.here) time.title = `${time.dataset.here = here(date, "long")}\n${time.title}`;
+  });
+  const showTimes = () => all("time:not([data-ago], [title])").forEach((time) => {
+    time.title = time.textContent;
+    time.textContent = here(new Date(time.dateTime), "short");
   });
 
   const copy = async (button) => {
@@ -69,6 +74,34 @@
     waiting = form;
     clearTimeout(timer);
     timer = setTimeout(fillNow, 150);
+  });
+
+  const say = (field, message) => {
+    const id = `error-${field.id}`, told = document.getElementById(id);
+    if (!message) told?.remove();
+    else if (told) told.textContent = message;
+    else field.closest(".field").append(Object.assign(document.createElement("p"), { className: "error", id, textContent: message }));
+    if (!field.matches("input, select, textarea")) return;
+    for (const [name, value] of [["aria-invalid", "true"], ["aria-describedby", id]])
+      if (message) field.setAttribute(name, value); else field.removeAttribute(name);
+  };
+  let checking = 0;
+  const check = async (form) => {
+    const mine = ++checking;
+    const reply = await fetch(form.dataset.check, { method: "POST", body: new URLSearchParams(new FormData(form)) }).catch(() => null);
+    const errors = reply?.ok && await reply.json();
+    if (!errors || mine !== checking) return;
+    [...new Set([...form.dataset.touched.split(" "), "verdict", "cause", "confidence", "artifacts"])].map((id) => document.getElementById(id)).forEach((field) => say(field, errors[field.id]));
+  };
+  let typing = 0;
+  document.addEventListener("input", (event) => {
+    const form = event.target.closest("[data-check]");
+    if (!form || !event.target.id) return;
+    const touched = new Set((form.dataset.touched ?? "").split(" ").filter(Boolean)).add(event.target.id);
+    all("[aria-invalid]", form).forEach((field) => touched.add(field.id));
+    form.dataset.touched = [...touched].join(" ");
+    clearTimeout(typing);
+    typing = setTimeout(check, 500, form);
   });
 
   const keysOn = () => localStorage.keys !== "off";
@@ -169,6 +202,7 @@
   showCopyButtons();
   showKeys();
   refreshTimes();
+  showTimes();
   watch();
   setInterval(refreshTimes, 30000);
   setInterval(() => { if (!stream) poll(); }, 5000);
