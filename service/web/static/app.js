@@ -199,6 +199,7 @@
     document.getElementById("none").hidden = groups.some((group) => !group.hidden);
   }));
 
+  document.querySelector(".top [aria-current]")?.scrollIntoView({ inline: "nearest", block: "nearest" });
   showCopyButtons();
   showKeys();
   refreshTimes();
