@@ -9,11 +9,13 @@ from collections.abc import Iterator
 from itertools import count
 from pathlib import Path
 
+import psycopg
 import pytest
+import structlog
 from argon2 import PasswordHasher
 from postgres_server import HOW_TO_INSTALL, PostgresServer, find_binaries
 from private_server import missing_fixtures
-from sqlalchemy import Engine, create_engine
+from sqlalchemy import Engine
 from templates import copy_database
 
 from service.store.engine import migrate, open_engine
@@ -23,24 +25,40 @@ from service.web import passwords
 _HAS_POSTGRES = find_binaries() is not None
 _MISSING = missing_fixtures() | ({} if _HAS_POSTGRES else {"postgres_server": HOW_TO_INSTALL})
 _NUMBERS = count()
+_LONGEST = (
+    *("test_worker_killed", "test_api_contract", "test_browser_look", "test_browser_review", "test_browser_hostile"),
+    *("test_browser_sources", "test_browser_accounts", "test_demo", "test_chaos", "test_compose", "test_carriers"),
+    *("test_planted_secrets", "test_packs", "test_worker", "test_asking", "test_aws_layers", "test_durability"),
+    *("test_rabbitmq", "test_elastalert", "test_daemons", "test_ingest_crash", "test_api_process", "test_prompts"),
+)
 _EMPTY = f"""
 DO $$ DECLARE name text; BEGIN
   PERFORM pg_terminate_backend(pid) FROM pg_stat_activity
     WHERE datname = current_database() AND pid <> pg_backend_pid();
   FOR name IN SELECT nspname FROM pg_namespace WHERE nspname !~ '^pg_' AND nspname <> 'information_schema'
-    AND nspname <> 'public' LOOP EXECUTE format('DROP SCHEMA %%I CASCADE', name); END LOOP;
+    AND nspname <> 'public' LOOP EXECUTE format('DROP SCHEMA %I CASCADE', name); END LOOP;
   {" ".join(f"DELETE FROM {table.name};" for table in reversed(Record.metadata.sorted_tables))}
 END $$
 """
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    passwords._HASHER = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)  # people sign in a thousand times
+    _make_cheap()
     if os.environ.get("WHYDENIED_TEST_ALL") == "1" and _MISSING:
         pytest.exit(f"the whole suite needs more than is here: {_MISSING}", returncode=4)
 
 
+def _make_cheap() -> None:
+    """Logs without local variables, which take seconds to print, and hashes of passwords at a token cost."""
+    renderers = [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
+    structlog.configure(processors=[structlog.processors.add_log_level, *renderers])
+    passwords._HASHER = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Files that take long come first, so that no worker is left with one of them when the others are done."""
+    places = {stem: place for place, stem in enumerate(_LONGEST)}
+    items.sort(key=lambda item: places.get(item.path.stem, len(places)))
     if _MISSING:
         left_out = [item for item in items if not _MISSING.keys().isdisjoint(getattr(item, "fixturenames", ()))]
         config.hook.pytest_deselected(items=left_out)
@@ -115,7 +133,5 @@ def engine(database_url: str) -> Iterator[Engine]:
 
 
 def _on_server(url: str, statement: str) -> None:
-    admin = create_engine(url.replace("postgresql:", "postgresql+psycopg:"), isolation_level="AUTOCOMMIT", pool_size=1)
-    with admin.connect() as conn:
-        conn.exec_driver_sql(statement)
-    admin.dispose()
+    with psycopg.connect(url, autocommit=True) as conn:
+        conn.execute(statement)

@@ -90,6 +90,9 @@ def publish(channel: BlockingChannel, exchange: str) -> None:
     channel.basic_publish(exchange, "key", b"x")
 
 
+_IDLE = "+S 1:1 +sbwt none +sbwtdcpu none +sbwtdio none"  # a scheduler that has nothing to do takes no processor
+
+
 class Lab:
     """One node without plugins, whose users and rights come from a file; rabbitmqctl is the admin."""
 
@@ -107,7 +110,8 @@ class Lab:
             "RABBITMQ_LOGS": "-",
             "RABBITMQ_CONFIG_FILE": str(folder / "rabbitmq.conf"),
             "RABBITMQ_ENABLED_PLUGINS_FILE": str(folder / "plugins"),
-            "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": "+S 1:1",
+            "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": _IDLE,
+            "RABBITMQ_CTL_ERL_ARGS": _IDLE,
         }
         (folder / "plugins").write_text("[].")
         (folder / "rabbitmq.conf").write_text(f"load_definitions = {folder / 'users.json'}\n")

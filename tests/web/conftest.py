@@ -4,16 +4,8 @@ from collections.abc import Iterator
 
 import httpx
 import pytest
-import structlog
 from api_client import ADMIN_KEY, client
 from service_site import Site, running_site
-
-
-@pytest.fixture(scope="session", autouse=True)
-def _plain_logs() -> None:
-    """The logs of services in this process, without the local variables that structlog shows by default."""
-    renderers = [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
-    structlog.configure(processors=[structlog.processors.add_log_level, *renderers])
 
 
 @pytest.fixture(scope="module")
