@@ -274,9 +274,9 @@ def test_two_secrets_can_live_side_by_side(one):
 
 
 @each(SECRETS)
-@pytest.mark.parametrize("secrets", [(), ("",), ("", "  "), ("whsec_",)])
-def test_an_empty_secret_refuses_everything(one, secrets):
-    assert not accepts(connector_of(one), one.delivery, replace(one.auth, secrets=secrets))
+def test_an_empty_secret_refuses_everything(one):
+    for secrets in ((), ("",), ("", "  "), ("whsec_",)):
+        assert not accepts(connector_of(one), one.delivery, replace(one.auth, secrets=secrets)), secrets
 
 
 @each_connector
@@ -314,13 +314,13 @@ BARE = Delivery("POST", "", {}, {}, b"{}", b"{}", RECORDINGS[0].delivery.receive
 
 
 @each_shared_scheme
-@pytest.mark.parametrize("secret", ["s3cret-token", "pass:with:colons", "geheim-äöü", "\U0001f511"])
-def test_a_shared_secret_is_accepted_and_nothing_near_it(connector, scheme, secret):
-    proven, auth = prove(BARE, scheme, secret)
-    assert accepts(connector, proven, auth)
-    for wrong in (secret[:-1], secret + "x", secret.upper() + "x", "", "\x00", "é" * 9, "\udc80"):
-        presented, _ = prove(BARE, scheme, wrong) if wrong != "\udc80" or scheme != "basic" else (BARE, auth)
-        assert not accepts(connector, presented, auth), f"{wrong!r} was accepted for {secret!r}"
+def test_a_shared_secret_is_accepted_and_nothing_near_it(connector, scheme):
+    for secret in ("s3cret-token", "pass:with:colons", "geheim-äöü", "\U0001f511"):
+        proven, auth = prove(BARE, scheme, secret)
+        assert accepts(connector, proven, auth), secret
+        for wrong in (secret[:-1], secret + "x", secret.upper() + "x", "", "\x00", "é" * 9, "\udc80"):
+            presented, _ = prove(BARE, scheme, wrong) if wrong != "\udc80" or scheme != "basic" else (BARE, auth)
+            assert not accepts(connector, presented, auth), f"{wrong!r} was accepted for {secret!r}"
 
 
 @each_shared_scheme
