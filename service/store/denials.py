@@ -10,7 +10,7 @@ from sqlalchemy import Connection, select
 
 from service.store.tables import failures
 
-LOOKED_AT = 5_000
+LOOKED_AT = 2_000
 Field = Literal["principal", "action", "resource"]
 
 

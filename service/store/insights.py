@@ -24,7 +24,7 @@ ByDay = Sequence[tuple[date, float]]
 class Insights:
     """Days are UTC, the oldest first. `answered` has events by the kind of what answered them.
 
-    The tops have names and events of the 5,000 failures seen last; `map` says who was denied what.
+    The tops have names and events of the 2,000 failures seen last; `map` says who was denied what.
     """
 
     days: int
