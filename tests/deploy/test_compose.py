@@ -90,7 +90,7 @@ class Deployment:
         service = SERVICES[name]
         data = self.folder / f"data-{name}"
         data.mkdir(exist_ok=True)
-        kept = {key: os.environ[key] for key in ("PATH", "HOME", "LANG") if key in os.environ}
+        kept = {key: os.environ[key] for key in ("PATH", "HOME", "LANG", "XDG_CACHE_HOME") if key in os.environ}
         given = {key: self._inside(value) for key, value in service["environment"].items()}
         own = {"whydenied": f"{Path(sys.executable).parent}/whydenied", "8000": str(port), "0.0.0.0": "127.0.0.1"}
         command = [own.get(word, word) for word in service["command"]]
