@@ -29,7 +29,7 @@ serve: setup ## Run the service at 127.0.0.1:8000 on embedded SQLite in ./var
 	@$(BIN)/whydenied serve --host 127.0.0.1 --port 8000
 
 test: setup ## Run the whole test suite
-	@$(BIN)/python -m pytest -n $(shell $(PYTHON) -c "import os; print((os.cpu_count() or 1) * 2)") --dist loadfile
+	@$(BIN)/python -m pytest -n $(shell $(PYTHON) -c "import os; print((os.cpu_count() or 1) + 1)") --dist loadfile
 
 elastalert: $(ELASTALERT)/.venv/.ready ## Install ElastAlert 2, a real client in the tests, into an environment of its own
 
