@@ -19,7 +19,7 @@ from service.web.queue_view import (
     producer_words,
     progress_of,
     row_of,
-    snooze_words,
+    snoozed_until,
     stage_word,
 )
 from service.web.stack import own_frames
@@ -130,7 +130,7 @@ class FailureView:
     last_seen: datetime
     given: Sequence[GivenAnswer]
     reviews: Sequence[PastReview]
-    snoozed: str | None
+    snoozed: datetime | None
     may_reopen: bool
     own_segments: Sequence[Segment]
     library_frames: int
@@ -200,7 +200,7 @@ def failure_view(
             key=lambda one: one.at,
             reverse=True,
         ),
-        snoozed=snooze_words(failure, now),
+        snoozed=snoozed_until(failure, now),
         may_reopen=failure.status != "needs_review" or failure.resolved_at is not None or is_snoozed(failure, now),
         own_segments=highlight_part(own, (), _STACK_BYTES),
         library_frames=library_frames,

@@ -5,7 +5,6 @@ from datetime import datetime
 from typing import Any, Literal
 
 from service.store.failures import is_snoozed
-from service.store.handling import NEVER
 from service.store.tables import Analysis, Failure
 from service.web.words import as_utc
 
@@ -48,7 +47,7 @@ class Row:
     last_seen: datetime
     regressed: bool
     resolved: bool
-    snoozed: str | None
+    snoozed: datetime | None
     may_be_picked: bool
 
 
@@ -75,18 +74,14 @@ def row_of(failure: Failure, query: str, now: datetime) -> Row:
         last_seen=failure.last_seen,
         regressed=failure.regressed,
         resolved=failure.resolved_at is not None,
-        snoozed=snooze_words(failure, now),
+        snoozed=snoozed_until(failure, now),
         may_be_picked=failure.producer == "rule" and failure.status == "needs_review",
     )
 
 
-def snooze_words(failure: Failure, now: datetime) -> str | None:
-    """`snoozed until 2026-11-23 09:00 UTC`, `snoozed until its next event`; None where it is awake."""
-    if not is_snoozed(failure, now) or failure.snoozed_until is None:
-        return None
-    if failure.snoozed_until >= NEVER:
-        return "snoozed until its next event"
-    return f"snoozed until {as_utc(failure.snoozed_until):%Y-%m-%d %H:%M} UTC"
+def snoozed_until(failure: Failure, now: datetime) -> datetime | None:
+    """When a snooze ends, in the year 9999 where only its next event ends it; None where the failure is awake."""
+    return as_utc(failure.snoozed_until) if failure.snoozed_until and is_snoozed(failure, now) else None
 
 
 def fitting(**names: str | None) -> dict[str, str | None]:

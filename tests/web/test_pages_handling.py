@@ -59,7 +59,7 @@ def test_a_snoozed_failure_waits_in_a_tab_of_its_own(site: Site, browser: httpx.
     assert failure not in browser.get("/?service=napping").text
     tab = browser.get("/?service=napping&status=snoozed").text
     assert failure in tab
-    assert "snoozed until 20" in tab
+    assert re.search(r'snoozed until <time datetime="([0-9T:+Z-]+)">20[0-9: -]+ UTC</time>', tab)
     assert 'aria-current="page">Snoozed <b>1</b>' in tab
     page = browser.get(f"/failures/{failure}").text
     assert "waits for the owner" in page
