@@ -7,6 +7,8 @@ from typing import Any
 from urllib.parse import parse_qsl
 
 import msgspec
+from python_multipart import create_form_parser
+from python_multipart.exceptions import FormParserError
 
 from connectors.base import BodyTooLarge, Unparseable
 
@@ -139,9 +141,6 @@ def read_multipart(body: bytes, content_type: str) -> dict[str, str]:
 
     Raises `Unparseable` where the framing is broken or has more than 1,000 parts.
     """
-    from python_multipart import create_form_parser  # noqa: PLC0415 - few senders use it
-    from python_multipart.exceptions import FormParserError  # noqa: PLC0415 - see above
-
     fields: dict[str, str] = {}
 
     def keep(field: Any) -> None:

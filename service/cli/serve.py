@@ -2,17 +2,15 @@
 
 import gc
 import signal
-import socket
 import sys
 from types import FrameType
 from typing import Annotated
 
 import typer
 
-from service.cli.start import fail, load_or_exit, start_or_exit
+from service.cli.start import BACKLOG, listen, load_or_exit, start_or_exit
 
 _SWITCH_SECONDS = 0.0005
-_BACKLOG = 2048
 _COLLECT_AFTER = 10_000
 
 
@@ -33,7 +31,7 @@ def serve(
 
     from service.web.patience import PatientProtocol  # noqa: PLC0415
 
-    listener = _listen(host, port)
+    listener = listen(host, port)
     address = f"http://{_name(host)}:{listener.getsockname()[1]}"
     structlog.get_logger(__name__).info("listening", url=address)
     _print_setup_link(app.state.services.sign_in.open_setup_token(), settings.public_url or address)
@@ -47,7 +45,7 @@ def serve(
         log_config=None,
         server_header=False,
         forwarded_allow_ips=settings.trusted_proxies,
-        backlog=_BACKLOG,
+        backlog=BACKLOG,
         timeout_keep_alive=75,
         timeout_graceful_shutdown=30,
     )
@@ -68,15 +66,6 @@ def serve(
     server.run(sockets=[listener])
     if not server.started:
         raise typer.Exit(3)
-
-
-def _listen(host: str, port: int) -> socket.socket:
-    """A listening socket: who connects from now on waits for the start to end instead of being refused."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    try:
-        return socket.create_server((host, port), family=family, backlog=_BACKLOG)
-    except OSError as error:
-        fail(f"cannot listen on {host} port {port}: {error.strerror or error}", 1)
 
 
 def _end(_signal: int, _frame: FrameType | None) -> None:

@@ -1,6 +1,7 @@
 """What commands share that need the settings, the database or the whole service: open it, or end with a message."""
 
 import os
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, NoReturn
@@ -13,6 +14,8 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection, Engine
 
     from service.app import Application
+
+BACKLOG = 2_048  # connections that wait to be taken
 
 
 def fail(message: str, code: int = 2) -> NoReturn:
@@ -43,6 +46,18 @@ def start_or_exit(settings: Settings, **options: float) -> "Application":
         return create_app(settings, **options)
     except StartError as error:
         fail(str(error))
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """A listening socket: who connects from now on waits for the start to end instead of being refused.
+
+    Where the address cannot be had, exit code 1.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        return socket.create_server((host, port), family=family, backlog=BACKLOG)
+    except OSError as error:
+        fail(f"cannot listen on {host} port {port}: {error.strerror or error}", 1)
 
 
 def note_deed(conn: "Connection", action: str, subject: str) -> None:

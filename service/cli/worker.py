@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from service.cli.start import fail, load_or_exit, start_or_exit
+from service.cli.start import fail, listen, load_or_exit, start_or_exit
 
 _SWEEP = 5.0  # seconds until a failure that a web process received is taken up
 _PROBES = frozenset({"/healthz", "/readyz", "/metrics"})
@@ -35,17 +35,9 @@ def worker(
     settings = load_or_exit()
     if not settings.worker:
         fail("WHYDENIED_WORKER is false: that is for the web processes; leave it out here")
-    listener = None if port is None else _listen(host, port)
+    listener = None if port is None else listen(host, port)
     app = start_or_exit(settings, sweep_seconds=_SWEEP)
     asyncio.run(_work(app, listener))
-
-
-def _listen(host: str, port: int) -> socket.socket:
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    try:
-        return socket.create_server((host, port), family=family)
-    except OSError as error:
-        fail(f"cannot listen on {host} port {port}: {error.strerror or error}", 1)
 
 
 async def _work(app: "Application", listener: socket.socket | None) -> None:

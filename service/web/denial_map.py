@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from service.store.denials import Pair
+from service.web.words import short
 
 WIDTH, ROW = 720, 26
 _LEFT, _RIGHT, _TOP = 300, 420, 20
@@ -64,12 +65,9 @@ def _by_events(named: Sequence[tuple[str, int]]) -> list[str]:
 
 
 def _labels(names: Sequence[str]) -> list[Label]:
-    return [Label(name, _shorten(name), _TOP + ROW * (number + 0.5)) for number, name in enumerate(names)]
-
-
-def _shorten(name: str) -> str:
-    """The start and the telling end of a long name."""
-    return name if len(name) <= _LONGEST else f"{name[:_START]}…{name[_START + 1 - _LONGEST :]}"
+    return [
+        Label(name, short(name, _LONGEST, _START), _TOP + ROW * (number + 0.5)) for number, name in enumerate(names)
+    ]
 
 
 def _curve(start: float, end: float) -> str:

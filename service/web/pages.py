@@ -19,6 +19,7 @@ from markupsafe import Markup
 from starlette.requests import Request
 
 from service.domain import Artifact, ArtifactKind, Confidence, Verdict
+from service.store.handling import NEVER
 from service.web import words
 from service.web.browser_words import browser_words
 from service.web.highlight import Segment, mark_invisible, mark_placeholders
@@ -85,7 +86,7 @@ def page_environment(prefix: str = "") -> Environment:
         lstrip_blocks=True,
     )
     environment.globals.update(static=static_url, sections=SECTIONS, reasons=words.REJECT_REASONS)
-    environment.globals.update(fill_query=_fill_query)
+    environment.globals.update(fill_query=_fill_query, never=NEVER)
     environment.filters.update(
         absolute=words.absolute,
         ago=lambda moment: words.ago(words.as_utc(moment), datetime.now(UTC)),

@@ -47,7 +47,7 @@ def show_queue(request: Request, services: Annotated[Services, Depends(services_
         _twin(page, counts),
         section="/",
         icon="mark-waiting.svg" if waiting else "mark.svg",
-        waiting=_words(waiting) if waiting else "",
+        waiting=_shown_count(waiting) if waiting else "",
         notice=review_notice(request.query_params, on_queue=True),
         **_tabs(wanted, counts),
         **_filter_form(wanted, [one.name for one in connections]),
@@ -84,7 +84,7 @@ def _counts(conn: DatabaseConnection, *, exactly: bool) -> dict[str, int]:
     return counts | {"needs_review": counts["needs_review"] - snoozed, "snoozed": snoozed}
 
 
-def _words(*counts: int) -> str:
+def _shown_count(*counts: int) -> str:
     """The sum of counts: `9,120`, or `10,000+` where one of them is too high to be counted for a page."""
     known = sum(min(count, _MOST_COUNTED) for count in counts)
     return f"{known:,}{'+' if max(counts) > _MOST_COUNTED else ''}"
@@ -100,13 +100,13 @@ def _tabs(wanted: QueueFilter, counts: Mapping[str, int]) -> dict[str, Any]:
     tabs = [
         {
             "word": word,
-            "count": _words(counts[name]) if name in counts else _words(*counts.values()),
+            "count": _shown_count(counts[name]) if name in counts else _shown_count(*counts.values()),
             "href": "/" + query_string(QueueFilter(name, wanted.values, wanted.sort).parameters()),
             "current": name == wanted.tab,
         }
         for name, word in TABS.items()
     ]
-    total = f"{_words(*counts.values())} {'failure' if sum(counts.values()) == 1 else 'failures'}"
+    total = f"{_shown_count(*counts.values())} {'failure' if sum(counts.values()) == 1 else 'failures'}"
     return {"tabs": tabs, "tab_word": TABS[wanted.tab], "total": total, "show_status": wanted.tab == "all"}
 
 

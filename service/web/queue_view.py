@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from service.store.failures import is_snoozed
 from service.store.tables import Analysis, Failure
-from service.web.words import as_utc
+from service.web.words import as_utc, short
 
 Progress = Literal["answered", "analysing", "failed", "unavailable"]
 STATUS_WORDS = {"needs_review": "needs review", "approved": "approved", "rejected": "rejected"}
@@ -80,7 +80,7 @@ def row_of(failure: Failure, query: str, now: datetime) -> Row:
 
 
 def snoozed_until(failure: Failure, now: datetime) -> datetime | None:
-    """When a snooze ends, in the year 9999 where only its next event ends it; None where the failure is awake."""
+    """When a snooze ends, `NEVER` where only its next event ends it; None where the failure is awake."""
     return as_utc(failure.snoozed_until) if failure.snoozed_until and is_snoozed(failure, now) else None
 
 
@@ -88,11 +88,7 @@ def fitting(**names: str | None) -> dict[str, str | None]:
     """Names that fit one line together; where they do not, of a long one its start and its telling end."""
     if sum(len(name or "") for name in names.values()) <= _LINE:
         return names
-    return {field: _shorten(name) if name else name for field, name in names.items()}
-
-
-def _shorten(name: str) -> str:
-    return name if len(name) <= _SHORT else f"{name[:_HEAD]}…{name[_HEAD + 1 - _SHORT :]}"
+    return {field: short(name, _SHORT, _HEAD) if name else name for field, name in names.items()}
 
 
 def progress_of(failure: Any) -> Progress:

@@ -125,9 +125,10 @@ def hours(count: float) -> str:
     return f"{round(count)} h" if count < 48 else f"{round(count / 24)} days"
 
 
-def short(text: str, length: int) -> str:
-    """The text in `length` characters: of a long one its start and its telling end."""
-    return text if len(text) <= length else f"{text[: length // 3]}…{text[length // 3 + 1 - length :]}"
+def short(text: str, length: int, start: int | None = None) -> str:
+    """The text in `length` characters: of a long one its start, by default a third, and its telling end."""
+    start = length // 3 if start is None else start
+    return text if len(text) <= length else f"{text[:start]}…{text[start + 1 - length :]}"
 
 
 def short_url(url: str) -> str:
